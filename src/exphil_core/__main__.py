@@ -1,0 +1,6 @@
+"""`python -m exphil_core` is `exphil`."""
+
+from exphil_core.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The built-in parts, registered through the same entry points and hooks as anybody else's."""

@@ -1,0 +1,129 @@
+"""The `exphil` command: loads plugins, finds the command asked for, turns errors into exit statuses.
+
+Command modules are imported only when they run, so that `exphil --help` stays below 0.3 s.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from exphil_core import __version__
+from exphil_core.errors import ExphilError
+from exphil_core.plugin_manager import PluginManager, load_plugins
+
+# command -> (module:attribute, the line that `exphil --help` shows)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("exphil_core.cli.train:train", "Train a model on replays."),
+    "presets": ("exphil_core.cli.presets:presets", "Named settings: list, show."),
+    "backbones": ("exphil_core.cli.listings:backbones", "Networks to choose from."),
+    "characters": ("exphil_core.cli.listings:characters", "Melee's characters and their features."),
+    "plugins": ("exphil_core.cli.plugins:plugins", "What is installed, and whether it works."),
+    "registry": ("exphil_core.cli.registry:registry", "Trained models: list, show."),
+    "replays": ("exphil_core.cli.replays:replays", "Replay files: scan, make demo games."),
+}
+
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named, not imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            meant = f' Did you mean "{near[0]}"?' if near else " See `exphil --help`."
+            raise click.UsageError(f'there is no command "{args[0]}".{meant}', ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="exphil")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Train Super Smash Bros. Melee bots by imitating Slippi replays.
+
+    \b
+    Try it on games that it makes itself:
+      exphil train --demo
+    Then on your own:
+      exphil train --replays ~/Slippi --preset standard
+    """
+
+
+def manager_of(ctx: click.Context) -> PluginManager:
+    """The plugins of this run."""
+    manager: PluginManager = ctx.find_root().obj
+    return manager
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run `exphil` and exit. Status: 0 done, 1 the user can fix it, 2 wrong usage, 130 interrupted."""
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run `exphil` and return its exit status."""
+    debug = os.environ.get("EXPHIL_DEBUG") == "1"
+    try:
+        manager = load_plugins()
+        for problem in manager.problems:
+            click.echo(f"exphil: {problem}", err=True)
+        result: Any = cli.main(args=args, prog_name="exphil", obj=manager, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("exphil: interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        _complain(error)
+        return error.exit_code
+    except ExphilError as error:
+        if debug:
+            raise
+        for line in str(error).splitlines():
+            click.echo(f"exphil: {line}", err=True)
+        return error.exit_status
+    except BrokenPipeError:
+        # `exphil … | head` closed our output: say nothing more, not even at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"exphil: {where}{error.strerror or error}", err=True)
+        return 1
+
+
+def _complain(error: click.ClickException) -> None:
+    """One line, with the command whose help would say more."""
+    ctx = getattr(error, "ctx", None)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return
+    message = " ".join(error.format_message().split())
+    hint = f" (see `{ctx.command_path} --help`)" if ctx is not None else ""
+    click.echo(f"exphil: {message}{hint}", err=True)

@@ -1,0 +1,39 @@
+"""Tables and JSON for people and for scripts. `rich` on a terminal, plain aligned lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def print_json(value: Any) -> None:
+    """Indented JSON on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    """A table: drawn with rich where stdout is a terminal, otherwise plain columns that `awk` can read."""
+    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich(headers, texts, title)
+        return
+    widths = [max(map(len, column)) for column in zip(headers, *texts, strict=True)]
+    for line in (headers, *texts):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _print_rich(headers: Sequence[str], texts: Sequence[Sequence[str]], title: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in texts:
+        table.add_row(*map(escape, row))
+    Console().print(table)

@@ -1,0 +1,1 @@
+"""Settings of a training run: their schema, their presets, and where each value came from."""

@@ -1,0 +1,174 @@
+"""From defaults, preset, file and flags to one checked configuration that knows where each value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from exphil_core.config.presets import Layer, preset_layers
+from exphil_core.config.schema import TrainConfig
+from exphil_core.errors import UnknownName, UsageError
+from exphil_core.melee.characters import BY_NAME as CHARACTER_NAMES
+from exphil_core.melee.characters import CHARACTERS, find_character, normalise
+from exphil_core.melee.stages import BY_NAME as STAGE_NAMES
+from exphil_core.melee.stages import STAGES
+from exphil_core.options import SettingProblem, check_values
+from exphil_core.plugin_manager import PluginManager
+from exphil_core.specs import BackboneSpec
+
+DEFAULT_BATCH = {True: 32, False: 1024}  # windows of a temporal run, frames of another
+LONG_WINDOW, SHORT_WINDOW = 120, 30
+
+
+class InvalidSettings(UsageError):
+    """Every wrong setting of a run, one line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@attrs.frozen(kw_only=True)
+class ResolvedConfig:
+    """The configuration, the origin of each value, and what deserves a second look."""
+
+    config: TrainConfig
+    origins: Mapping[str, str]
+    preset: str | None
+    backbone: BackboneSpec
+    warnings: tuple[str, ...]
+
+
+def resolve(
+    manager: PluginManager,
+    *,
+    preset: str | None = None,
+    layers: Sequence[Layer] = (),
+    flags: Mapping[str, Any] | None = None,
+) -> ResolvedConfig:
+    """Merge defaults < preset < `layers` (files) < `flags` and check the whole.
+
+    Raises InvalidSettings with every problem at once, before anything is read or written.
+    """
+    problems: list[str] = []
+    stack: list[tuple[Layer, bool]] = []
+    if preset is not None:
+        try:
+            stack += [(layer, False) for layer in preset_layers(manager, preset)]
+        except UsageError as error:
+            problems.append(str(error))
+    stack += [(layer, False) for layer in layers]
+    stack += [(Layer("flag", {name: value}), True) for name, value in (flags or {}).items()]
+
+    values: dict[str, Any] = {}
+    origins = {field.name: "default" for field in attrs.fields(TrainConfig)}
+    for layer, texts in stack:
+        good, wrong = check_values(TrainConfig, layer.values, texts=texts)
+        problems += [f"{problem} ({layer.origin})" for problem in wrong]
+        values.update(good)
+        origins.update(dict.fromkeys(good, layer.origin))
+
+    config = TrainConfig(**values)
+    backbone = _backbone(manager, config, problems)
+    config = _names(manager, config, problems)
+    if backbone is not None:
+        config = _follow_backbone(config, backbone, origins, problems)
+    if problems or backbone is None:
+        raise InvalidSettings(problems)
+    return ResolvedConfig(
+        config=config,
+        origins=origins,
+        preset=preset,
+        backbone=backbone,
+        warnings=tuple(_warnings(config)),
+    )
+
+
+def _backbone(manager: PluginManager, config: TrainConfig, problems: list[str]) -> BackboneSpec | None:
+    try:
+        spec: BackboneSpec = manager.get("exphil_backbones", config.backbone).spec
+        return spec
+    except UsageError as error:
+        problems.append(str(error))
+        return None
+
+
+def _names(manager: PluginManager, config: TrainConfig, problems: list[str]) -> TrainConfig:
+    """Replace names by their standard spelling; note those that nothing knows."""
+
+    def standard(field: str, name: str) -> str:
+        if field == "stage":
+            stage = STAGE_NAMES.get(normalise(name))
+            known, found = {s.name for s in STAGES}, stage.name if stage else None
+        else:
+            character = find_character(name)
+            known, found = {c.name for c in CHARACTERS}, character.name if character else None
+        if found is None:
+            near = {**CHARACTER_NAMES, **dict.fromkeys(known)} if field != "stage" else STAGE_NAMES
+            problems.append(str(_unknown(field, name, known, near)))
+        return found or name
+
+    for hook, names in (
+        ("exphil_naming_schemes", (config.naming,)),
+        ("exphil_character_features", config.features),
+    ):
+        for name in names:
+            try:
+                manager.get(hook, name)
+            except UsageError as error:
+                problems.append(str(error))
+    return attrs.evolve(
+        config,
+        character=standard("character", config.character) if config.character else None,
+        opponent=tuple(standard("opponent", name) for name in config.opponent),
+        stage=tuple(standard("stage", name) for name in config.stage),
+    )
+
+
+def _unknown(field: str, name: str, known: set[str], near: Mapping[str, object]) -> UnknownName:
+    from exphil_core.errors import unknown_name
+
+    suggestion = unknown_name(field, name, near)
+    return suggestion if "did you mean" in str(suggestion) else unknown_name(field, name, known)
+
+
+def _follow_backbone(
+    config: TrainConfig, backbone: BackboneSpec, origins: dict[str, str], problems: list[str]
+) -> TrainConfig:
+    """Settings whose default depends on the backbone, and those that contradict it."""
+    if config.temporal is None:
+        config = attrs.evolve(config, temporal=backbone.temporal)
+        origins["temporal"] = f"backbone {backbone.name}"
+    elif config.temporal != backbone.temporal:
+        flag = "--temporal" if config.temporal else "--no-temporal"
+        nature = "remembers earlier frames" if backbone.temporal else "sees one frame at a time"
+        problems.append(
+            f"temporal and backbone contradict each other: {flag} ({origins['temporal']}), but "
+            f"{backbone.name} ({origins['backbone']}) {nature}"
+        )
+    if config.batch_size is None:
+        config = attrs.evolve(config, batch_size=DEFAULT_BATCH[backbone.temporal])
+    if backbone.options is None and config.backbone_options:
+        problems.append(f"backbone_options: {backbone.name} has no settings of its own")
+    if backbone.options is not None:
+        good, wrong = check_values(backbone.options, config.backbone_options, "backbone_options.", texts=True)
+        problems += [f"{problem} ({origins['backbone_options']})" for problem in wrong]
+        config = attrs.evolve(config, backbone_options=good)
+    return attrs.evolve(config, backbone=backbone.name)
+
+
+def _warnings(config: TrainConfig) -> list[str]:
+    notes = []
+    if config.temporal and config.window_size > LONG_WINDOW:
+        notes.append(
+            f"window_size {config.window_size} is long: activations of a step take memory in proportion to "
+            f"batch_size x window_size = {(config.batch_size or 0) * config.window_size:,} frames"
+        )
+    if config.temporal and config.window_size < SHORT_WINDOW:
+        notes.append(
+            f"window_size {config.window_size} is short: gradients reach back only "
+            f"{config.window_size / 60:.2f} s"
+        )
+    return notes

@@ -1,0 +1,146 @@
+"""Every setting of a training run, with help, rule and unit beside it. Flags and documentation come from here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from exphil_core.options import at_least, between, duration, inside, one_of, option, positive
+
+DATA, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Output"
+
+
+@attrs.frozen(kw_only=True)
+class TrainConfig:
+    """One training run, fully resolved. `None` where a setting is off or nothing was chosen."""
+
+    replays: tuple[str, ...] = option(
+        (), group=DATA, help="Replay files, folders (searched recursively) or globs; may be repeated."
+    )
+    character: str | None = option(
+        None,
+        group=DATA,
+        default_text="every human side",
+        help="Train on this character's side of each game (both sides of a ditto).",
+    )
+    opponent: tuple[str, ...] = option(
+        (), group=DATA, default_text="any", help="Only games against one of these characters."
+    )
+    stage: tuple[str, ...] = option((), group=DATA, default_text="any", help="Only games on these stages.")
+    min_frames: int = option(0, group=DATA, rule=at_least(0), unit="frames", help="Leave out shorter games.")
+    max_files: int | None = option(
+        None,
+        group=DATA,
+        rule=at_least(2),
+        default_text="all",
+        help="After the filters, a sample of so many games, drawn by content hash and seed.",
+    )
+    any_player: bool = option(
+        False, flag="any-player", group=DATA, help="Also learn from CPU players and games against them."
+    )
+    drop_idle: bool = option(
+        True, group=DATA, help="Don't imitate a side while it makes no input for 10 s or longer."
+    )
+    rollback: str = option(
+        "last",
+        group=DATA,
+        rule=one_of("last", "first"),
+        help="Which version of a rolled-back frame to read: what happened in the end, or what was shown first.",
+    )
+    validation_fraction: float = option(
+        0.1,
+        group=DATA,
+        rule=inside(0, 1),
+        help="Share of the games held out, chosen by content hash; at least one game.",
+    )
+    delay: int = option(
+        0,
+        group=DATA,
+        rule=between(0, 30),
+        unit="frames",
+        help="Reaction delay: the controller to predict is that of so many frames after the next one.",
+    )
+
+    backbone: str = option("gru", group=MODEL, help="The network; see `exphil backbones list`.")
+    hidden_sizes: tuple[int, ...] = option(
+        (128, 128), group=MODEL, rule=at_least(1), help="Width of each layer, as in 256,256."
+    )
+    temporal: bool | None = option(
+        None,
+        group=MODEL,
+        default_text="as the backbone",
+        help="Whether the model remembers earlier frames.",
+    )
+    window_size: int = option(
+        60,
+        group=MODEL,
+        rule=at_least(1),
+        unit="frames",
+        help="Length of the stretches that a temporal backbone is trained on; state is carried between them.",
+    )
+    backbone_options: dict[str, Any] = option(
+        attrs.Factory(dict),
+        flag="backbone-option",
+        group=MODEL,
+        default_text="the backbone's own",
+        help="A setting of the backbone's own, as in d_state=8; may be repeated.",
+    )
+    features: tuple[str, ...] = option(
+        (),
+        group=MODEL,
+        default_text="none",
+        help="Character features to add to the observation; see `exphil plugins list`.",
+    )
+
+    epochs: int = option(10, group=TRAINING, rule=at_least(1), help="Passes over the training games.")
+    batch_size: int | None = option(
+        None,
+        group=TRAINING,
+        rule=at_least(1),
+        default_text="32 windows (temporal) or 1024 frames",
+        help="Examples a step: windows for a temporal backbone, single frames for others.",
+    )
+    lr: float = option(1e-3, group=TRAINING, rule=positive(), help="Peak learning rate of AdamW.")
+    schedule: str = option(
+        "cosine",
+        group=TRAINING,
+        rule=one_of("cosine", "constant"),
+        help="Learning rate over the run: falling to a tenth along a cosine, or constant.",
+    )
+    warmup_steps: int = option(
+        50, group=TRAINING, rule=at_least(0), unit="steps", help="Steps until the full learning rate."
+    )
+    weight_decay: float = option(
+        0.01, group=TRAINING, rule=at_least(0), help="Weight decay of AdamW; never on biases and embeddings."
+    )
+    grad_clip: float = option(
+        1.0, group=TRAINING, rule=at_least(0), help="Largest norm of the gradient; 0 turns clipping off."
+    )
+    seed: int = option(0, group=TRAINING, rule=at_least(0), help="Seed of weights, order and samples.")
+    device: str = option("auto", group=TRAINING, rule=one_of("auto", "cpu", "cuda"), help="Where to train.")
+    threads: int | None = option(
+        None, group=TRAINING, rule=at_least(1), default_text="torch's own", help="CPU threads."
+    )
+    max_steps: int | None = option(
+        None,
+        group=TRAINING,
+        rule=at_least(1),
+        default_text="no limit",
+        unit="steps",
+        help="Stop after so many.",
+    )
+    max_time: float | None = option(
+        None,
+        group=TRAINING,
+        rule=positive(),
+        default_text="no limit",
+        parse=duration,
+        help="Stop after so long, as in 90s, 30m or 2h; the current epoch is validated and kept.",
+    )
+
+    checkpoints: str = option("checkpoints", group=OUTPUT, help="Folder of models and their registry.")
+    naming: str = option("timestamp", group=OUTPUT, help="Naming scheme of the model's files.")
+    tags: tuple[str, ...] = option(
+        (), flag="tag", group=OUTPUT, default_text="none", help="Tag the model; may be repeated."
+    )

@@ -1,0 +1,277 @@
+"""Finds plugins, calls each in isolation, and remembers where everything came from.
+
+What a plugin does wrong becomes a `Problem`; everything else goes on. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import attrs
+import pluggy
+
+from exphil_core import hookspecs
+from exphil_core.errors import ContestedName, ExphilError, unknown_name
+from exphil_core.hookspecs import CONTRACT_VERSION, GROUP
+from exphil_core.specs import (
+    BackboneSpec,
+    CharacterFeatureSpec,
+    NamingSchemeSpec,
+    PresetSpec,
+    PruningStrategySpec,
+    load_reference,
+)
+
+CORE_DISTRIBUTION = "exphil-core"
+CHECK_HINT = "run `exphil plugins check`"
+
+# hook -> (what users call one thing of it, the class of its specs)
+HOOKS: dict[str, tuple[str, type]] = {
+    "exphil_backbones": ("backbone", BackboneSpec),
+    "exphil_presets": ("preset", PresetSpec),
+    "exphil_character_features": ("character feature", CharacterFeatureSpec),
+    "exphil_naming_schemes": ("naming scheme", NamingSchemeSpec),
+    "exphil_pruning_strategies": ("pruning strategy", PruningStrategySpec),
+}
+
+
+@attrs.frozen
+class Provenance:
+    """Where a plugin or one of its specs came from."""
+
+    distribution: str
+    version: str
+    entry_point: str
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """Something that a plugin did wrong, in which phase (load, register, call, validate, name)."""
+
+    distribution: str
+    phase: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.distribution}: {self.reason}; {self.remedy}"
+
+
+@attrs.frozen
+class Registered:
+    """A spec together with its origin."""
+
+    spec: Any
+    origin: Provenance
+
+
+@attrs.frozen
+class LoadedPlugin:
+    """A plugin that loaded: the hooks it implements and how many specs each gave."""
+
+    origin: Provenance
+    hooks: Mapping[str, int]
+
+
+class PluginManager:
+    """All registered specs by hook and name. Build one with `load_plugins`."""
+
+    def __init__(self) -> None:
+        self.plugins: list[LoadedPlugin] = []
+        self.problems: list[Problem] = []
+        self._pluggy = pluggy.PluginManager(GROUP)
+        self._pluggy.add_hookspecs(hookspecs)
+        self._entries: dict[str, dict[str, list[Registered]]] = {hook: {} for hook in HOOKS}
+
+    def registered(self, hook: str) -> list[Registered]:
+        """All uncontested specs of `hook`, sorted by name."""
+        found = self._entries[hook]
+        return [found[name][0] for name in sorted(found) if self._owns(found[name], name)]
+
+    def names(self, hook: str) -> list[str]:
+        """The names that can be asked for, aliases left out."""
+        return [entry.spec.name for entry in self.registered(hook)]
+
+    def get(self, hook: str, name: str, hint: str = "") -> Registered:
+        """The spec called `name` (or one of its aliases). Raises UnknownName or ContestedName."""
+        kind = HOOKS[hook][0]
+        found = self._entries[hook].get(name.lower(), [])
+        if not found:
+            raise unknown_name(kind, name, self.names(hook), hint)
+        if len(found) > 1:
+            first, second = (entry.origin.distribution for entry in found[:2])
+            raise ContestedName(
+                f'{kind} "{name}" comes from both {first} and {second}; uninstall one of them '
+                f"(`exphil plugins uninstall {second}`) or restrict loading with EXPHIL_PLUGINS"
+            )
+        return found[0]
+
+    def load(self, reference: str, origin: Provenance) -> Any:
+        """Import a spec's "module:attribute"; a failure names the distribution."""
+        try:
+            return load_reference(reference)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise ExphilError(
+                f"plugin {origin.distribution}: {reference} can't be imported ({_said(error)}); {CHECK_HINT}"
+            ) from error
+
+    def add(self, plugin: object, origin: Provenance) -> None:
+        """Register one plugin and collect what its hooks return, turning every fault into a problem."""
+        if not self._fits(plugin, origin):
+            return
+        try:
+            self._pluggy.register(plugin, name=f"{origin.distribution}:{origin.entry_point}")
+            implementations = list(self._implementations(plugin))
+        except Exception as error:
+            self._problem(origin, "register", _said(error))
+            return
+        counts: dict[str, int] = {}
+        for hook, implementation in implementations:
+            specs = self._called(hook, implementation, origin)
+            counts[hook] = sum(self._enter(hook, spec, origin) for spec in specs)
+        self.plugins.append(LoadedPlugin(origin, counts))
+
+    def _fits(self, plugin: object, origin: Provenance) -> bool:
+        """Faults that pluggy would let pass or describe poorly."""
+        version = getattr(plugin, "exphil_contract", CONTRACT_VERSION)
+        if version != CONTRACT_VERSION:
+            self._problem(
+                origin,
+                "register",
+                f"it was written for plugin contract {version}, this exphil-core has {CONTRACT_VERSION}",
+                f"install a version of {origin.distribution} that fits",
+            )
+            return False
+        if isinstance(plugin, type):
+            self._problem(
+                origin,
+                "register",
+                f"entry point {origin.entry_point} names a class",
+                "name a module or an instance",
+            )
+            return False
+        for name in dir(plugin):
+            if not name.startswith("exphil_") or not callable(getattr(plugin, name, None)):
+                continue
+            marked = hasattr(getattr(plugin, name), f"{GROUP}_impl")
+            if name not in HOOKS:
+                near = difflib.get_close_matches(name, HOOKS, n=1)
+                meant = f"; did you mean {near[0]}?" if near else f"; hooks: {', '.join(HOOKS)}"
+                self._problem(origin, "register", f"there is no hook {name}{meant}", CHECK_HINT)
+            elif not marked:
+                self._problem(origin, "register", f"{name} is not marked", "put @exphil_core.hookimpl on it")
+        return True
+
+    def _implementations(self, plugin: object) -> Iterator[tuple[str, Any]]:
+        for hook in HOOKS:
+            for implementation in getattr(self._pluggy.hook, hook).get_hookimpls():
+                if implementation.plugin is plugin:
+                    yield hook, implementation
+
+    def _called(self, hook: str, implementation: Any, origin: Provenance) -> list[object]:
+        try:
+            result = implementation.function()
+            if (
+                result is None
+                or isinstance(result, (str, bytes, Mapping))
+                or not isinstance(result, Iterable)
+            ):
+                raise TypeError(f"returned {type(result).__name__}, not a list of {HOOKS[hook][1].__name__}")
+            return list(result)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._problem(origin, "call", f"{hook} {_said(error)}")
+            return []
+
+    def _enter(self, hook: str, spec: object, origin: Provenance) -> bool:
+        kind, expected = HOOKS[hook]
+        if not isinstance(spec, expected):
+            got = type(spec).__name__
+            self._problem(origin, "validate", f"{hook} gave a {got}, not a {expected.__name__}")
+            return False
+        entered: Any = spec
+        for name in (entered.name, *getattr(entered, "aliases", ())):
+            rivals = self._entries[hook].setdefault(name, [])
+            rivals.append(Registered(spec, origin))
+            if len(rivals) > 1:
+                other = rivals[0].origin.distribution
+                self._problem(
+                    origin,
+                    "name",
+                    f'{kind} "{name}" is already registered by {other}',
+                    "it can't be used until one of the two is uninstalled",
+                )
+        return True
+
+    @staticmethod
+    def _owns(found: list[Registered], name: str) -> bool:
+        return len(found) == 1 and found[0].spec.name == name
+
+    def _problem(self, origin: Provenance, phase: str, reason: str, remedy: str = CHECK_HINT) -> None:
+        self.problems.append(
+            Problem(distribution=origin.distribution, phase=phase, reason=reason, remedy=remedy)
+        )
+
+
+def _said(error: BaseException) -> str:
+    """A plugin's exception on one line."""
+    text = " ".join(str(error).split())
+    return f"raised {type(error).__name__}: {text}" if text else f"raised {type(error).__name__}"
+
+
+def _wanted(distribution: str, only: frozenset[str] | None) -> bool:
+    return only is None or distribution == CORE_DISTRIBUTION or distribution in only
+
+
+def normalise_distribution(name: str) -> str:
+    """PEP 503: case and the choice of -, _ and . don't matter."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _restriction() -> frozenset[str] | None:
+    value = os.environ.get("EXPHIL_PLUGINS")
+    if value is None:
+        return None
+    return frozenset(normalise_distribution(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _discovered() -> list[tuple[Provenance, EntryPoint]]:
+    """Entry points of the group, the core's own first; an editable install listed twice counts once."""
+    found: dict[tuple[str, str, str], tuple[Provenance, EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        distribution = normalise_distribution(entry.dist.name) if entry.dist else "unknown"
+        version = entry.dist.version if entry.dist else "?"
+        key = (distribution, entry.name, entry.value)
+        found.setdefault(key, (Provenance(distribution, version, entry.name), entry))
+    return sorted(
+        found.values(),
+        key=lambda item: (
+            item[0].distribution != CORE_DISTRIBUTION,
+            item[0].distribution,
+            item[0].entry_point,
+        ),
+    )
+
+
+def load_plugins() -> PluginManager:
+    """Load every installed plugin; `EXPHIL_PLUGINS=a,b` restricts third parties to those distributions."""
+    manager, only = PluginManager(), _restriction()
+    for origin, entry in _discovered():
+        if not _wanted(origin.distribution, only):
+            continue
+        try:
+            plugin = entry.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            manager._problem(origin, "load", _said(error))
+            continue
+        manager.add(plugin, origin)
+    return manager
