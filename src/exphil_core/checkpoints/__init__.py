@@ -1,0 +1,1 @@
+"""Models on disk: their names, files, registry, ranking, lineage and pruning. Nothing here imports torch."""
