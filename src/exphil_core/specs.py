@@ -80,11 +80,15 @@ class PresetSpec:
 
 @attrs.frozen(kw_only=True)
 class FeatureColumn:
-    """One column that a character feature adds to the observation; its values lie in [low, high]."""
+    """One column that a character feature adds to the observation; its values lie in [low, high].
+
+    `mirrored`: its sign flips when the stage is seen in a mirror (a direction along x).
+    """
 
     name: str = attrs.field(validator=_check_name)
     low: float = -1.0
     high: float = 1.0
+    mirrored: bool = False
     help: str = attrs.field(default="", validator=_string)
 
 

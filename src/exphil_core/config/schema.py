@@ -93,6 +93,12 @@ class TrainConfig:
         help="Character features to add to the observation; see `exphil plugins list`.",
     )
 
+    mirror: float = option(
+        0.0,
+        group=TRAINING,
+        rule=between(0, 1),
+        help="Share of the training examples that are seen in a mirror.",
+    )
     epochs: int = option(10, group=TRAINING, rule=at_least(1), help="Passes over the training games.")
     batch_size: int | None = option(
         None,

@@ -1,0 +1,80 @@
+"""A model's tensors on disk: weights alone, and a policy that is all one needs to play.
+
+Both are plain safetensors: no pickle, nothing in them is ever executed. The policy's metadata has one key, since
+several give different bytes on each save.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save
+from torch import Tensor
+
+from exphil_core.checkpoints.atomic import write_bytes
+from exphil_core.errors import ExphilError
+from exphil_core.models.policy import Policy, PolicyShape, build_policy
+from exphil_core.plugin_manager import PluginManager
+
+METADATA_KEY = "exphil"
+FORMAT = 1
+
+
+def _cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def save_weights(path: Path, policy: Policy) -> str:
+    """Write the policy's tensors to `path`, atomically. Returns the file's SHA-256."""
+    return _write(path, save(_cpu(policy.state_dict())))
+
+
+def save_policy(path: Path, policy: Policy, description: Mapping[str, Any]) -> str:
+    """Write a self-contained policy: tensors, shape, and `description` (schema, codec, delay and so on).
+
+    Returns the file's SHA-256.
+    """
+    content = {"format": FORMAT, "shape": attrs.asdict(policy.shape), **description}
+    metadata = {METADATA_KEY: json.dumps(content, sort_keys=True)}
+    return _write(path, save(_cpu(policy.state_dict()), metadata))
+
+
+def _write(path: Path, data: bytes) -> str:
+    write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """What a policy file says of itself. Raises ExphilError for anything that isn't one."""
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ExphilError(f"{path}: damaged or no safetensors file ({error})") from None
+    try:
+        description: dict[str, Any] = json.loads(metadata[METADATA_KEY])
+        version = description["format"]
+    except (KeyError, ValueError, TypeError):
+        raise ExphilError(f"{path}: not a policy file; use the one that ends in _policy.safetensors") from None
+    if version != FORMAT:
+        raise ExphilError(
+            f"{path}: policy format {version} is not the one that this ExPhil reads ({FORMAT}); update exphil-core"
+        )
+    return description
+
+
+def load_policy(path: Path, manager: PluginManager) -> tuple[Policy, dict[str, Any]]:
+    """The policy at `path`, ready to play, and what it says of itself."""
+    description = read_description(path)
+    shape = dict(description["shape"])
+    shape["hidden_sizes"] = tuple(shape["hidden_sizes"])
+    shape["ids"] = tuple((name, size) for name, size in shape["ids"])
+    policy = build_policy(manager, PolicyShape(**shape))
+    policy.load_state_dict(load(path.read_bytes()))
+    return policy.eval(), description

@@ -1,0 +1,1 @@
+"""Embedding, backbone and policy head, and the policy that ties them."""

@@ -1,0 +1,1 @@
+"""The built-in backbones and the contract that all backbones keep."""

@@ -1,0 +1,144 @@
+"""The policy head: the exact likelihood of a whole controller, part after part, each given those before it.
+
+Each part's logits are those of the repeat-or-marginal prior plus what the network adds. The addition starts at
+zero, so an untrained policy scores exactly as the repeat baseline, and training can only improve on that.
+
+Shapes: n frames (any leading shape flattened), H backbone width, Z head width, V cells of a part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from exphil_core.models.prior import ControllerPrior
+from exphil_core.replays.controller import (
+    AXIS_CELLS,
+    CELL_COUNTS,
+    PARTS,
+    STICK_CELLS,
+)
+
+# Which group of `prior.GROUPS` a part's loss counts to.
+PART_GROUPS = (0, 1, 1, 2, 2, 3)
+# The y axis of a stick is scored given its x axis, the part before it.
+GIVEN_X = frozenset({PARTS.index("main_y"), PARTS.index("c_y")})
+IMPOSSIBLE = -1e9
+
+
+class PolicyHead(nn.Module):
+    """Scores and draws controllers. `width` is Z."""
+
+    def __init__(self, input_size: int, width: int = 128) -> None:
+        super().__init__()
+        self.enter = nn.Linear(input_size, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in PARTS)
+        self.logits = nn.ModuleList(nn.Linear(width, cells) for cells in CELL_COUNTS)
+        # How much more (or less) likely than the prior says is the last value repeated?
+        self.copies = nn.ModuleList(nn.Linear(width, 1) for _ in PARTS)
+        self.told_value = nn.ModuleList(nn.Embedding(cells, width) for cells in CELL_COUNTS[:-1])
+        self.told_change = nn.ModuleList(nn.Embedding(2, width) for _ in PARTS[:-1])
+        for module in (*self.logits, *self.copies):
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(module.bias)
+        for table in (*self.told_value, *self.told_change):
+            nn.init.normal_(table.weight, std=0.1)
+        for part, cells in enumerate(CELL_COUNTS):
+            shape = (AXIS_CELLS, AXIS_CELLS) if part in GIVEN_X else (cells,)
+            self.register_buffer(f"base_{part}", torch.zeros(shape))
+            odds_shape = (AXIS_CELLS,) if part in GIVEN_X else ()
+            self.register_buffer(f"odds_{part}", torch.zeros(odds_shape))
+        self.register_buffer("possible", torch.from_numpy(STICK_CELLS.copy()), persistent=False)
+
+    def _buffer(self, name: str) -> Tensor:
+        buffer = getattr(self, name)
+        assert isinstance(buffer, Tensor)
+        return buffer
+
+    @torch.no_grad()
+    def set_prior(self, prior: ControllerPrior) -> None:
+        """Start from this prior: tables of log-probabilities, and the odds of a repeat on top of them."""
+        for part, group in enumerate(PART_GROUPS):
+            marginal, repeat = prior.marginals[group], prior.repeats[group]
+            odds: Any = repeat / (1 - repeat)
+            if group in (1, 2):
+                joint = marginal.reshape(AXIS_CELLS, AXIS_CELLS)
+                marginal_x = joint.sum(axis=1)
+                if part in GIVEN_X:
+                    marginal = joint / marginal_x[:, None]
+                    odds = odds / marginal_x
+                else:
+                    marginal = marginal_x
+            with np.errstate(divide="ignore"):
+                base = np.maximum(np.log(marginal), IMPOSSIBLE)
+            self._buffer(f"base_{part}").copy_(torch.from_numpy(base))
+            self._buffer(f"odds_{part}").copy_(torch.as_tensor(odds))
+
+    def _part_logits(self, part: int, z_nZ: Tensor, last_n6: Tensor, chosen: list[Tensor]) -> Tensor:
+        """Unnormalised log-probabilities (n, V) of a part, given the parts chosen before it."""
+        z_nZ = F.gelu(self.norms[part](z_nZ))
+        last_n = last_n6[:, part]
+        added_nV = self.logits[part](z_nZ)
+        base, odds = self._buffer(f"base_{part}"), self._buffer(f"odds_{part}")
+        if part in GIVEN_X:
+            x_n, last_x_n = chosen[part - 1], last_n6[:, part - 1]
+            base_nV, odds_n = base[x_n], odds[x_n] * (x_n == last_x_n)
+        else:
+            base_nV, odds_n = base.expand(len(last_n), -1), odds.expand(len(last_n))
+        index_n1 = last_n[:, None]
+        at_last_n1 = base_nV.gather(1, index_n1)
+        # log(m + r) - log m: what the repeat adds at the last value.
+        lift_n1 = torch.logaddexp(at_last_n1, torch.log(odds_n + 1e-30)[:, None]) - at_last_n1
+        copy_n1 = self.copies[part](z_nZ)
+        if part in GIVEN_X:
+            # The last y may be out of the circle beside a new x: nothing may lift it then.
+            lift_n1 = lift_n1.masked_fill(at_last_n1 <= IMPOSSIBLE / 2, 0.0)
+        logits_nV = (base_nV + added_nV).scatter_add(1, index_n1, lift_n1 + copy_n1)
+        if part in GIVEN_X:
+            logits_nV = logits_nV.masked_fill(~self._buffer("possible")[chosen[part - 1]], IMPOSSIBLE)
+        return logits_nV
+
+    def _tell(self, part: int, z_nZ: Tensor, value_n: Tensor, last_n6: Tensor) -> Tensor:
+        changed_n = (value_n != last_n6[:, part]).long()
+        return z_nZ + self.told_value[part](value_n) + self.told_change[part](changed_n)
+
+    def loss(self, y_nH: Tensor, target_n6: Tensor, last_n6: Tensor) -> Tensor:
+        """Nats (n, 6) of each part of the controllers `target_n6`, given the parts before it."""
+        z_nZ = self.enter(y_nH)
+        losses, chosen = [], []
+        for part in range(len(PARTS)):
+            value_n = target_n6[:, part]
+            logits_nV = self._part_logits(part, z_nZ, last_n6, chosen)
+            losses.append(F.cross_entropy(logits_nV.float(), value_n, reduction="none"))
+            chosen.append(value_n)
+            if part + 1 < len(PARTS):
+                z_nZ = self._tell(part, z_nZ, value_n, last_n6)
+        return torch.stack(losses, dim=1)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        y_nH: Tensor,
+        last_n6: Tensor,
+        *,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Controllers (n, 6): drawn at a temperature, or the likeliest value of each part at 0."""
+        z_nZ = self.enter(y_nH)
+        chosen: list[Tensor] = []
+        for part in range(len(PARTS)):
+            logits_nV = self._part_logits(part, z_nZ, last_n6, chosen).float()
+            if temperature == 0:
+                value_n = logits_nV.argmax(dim=1)
+            else:
+                chances_nV = torch.softmax(logits_nV / temperature, dim=1)
+                value_n = torch.multinomial(chances_nV, 1, generator=generator)[:, 0]
+            chosen.append(value_n)
+            if part + 1 < len(PARTS):
+                z_nZ = self._tell(part, z_nZ, value_n, last_n6)
+        return torch.stack(chosen, dim=1)

@@ -1,0 +1,104 @@
+"""A policy: observations in, the likelihood of the next controller out (or a controller drawn from it)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from exphil_core.errors import ExphilError
+from exphil_core.features.schema import ObservationSchema
+from exphil_core.models.backbones.base import Backbone, State
+from exphil_core.models.embedding import Embedding
+from exphil_core.models.head import PolicyHead
+from exphil_core.plugin_manager import PluginManager
+
+
+@attrs.frozen(kw_only=True)
+class PolicyShape:
+    """Everything that decides which weights a policy has."""
+
+    backbone: str
+    hidden_sizes: tuple[int, ...]
+    backbone_options: Mapping[str, Any]
+    float_count: int
+    ids: tuple[tuple[str, int], ...]
+    head_width: int = 128
+
+
+def policy_shape(
+    backbone: str, hidden_sizes: Sequence[int], options: Mapping[str, Any], schema: ObservationSchema
+) -> PolicyShape:
+    """The shape of a policy on observations of `schema`."""
+    return PolicyShape(
+        backbone=backbone,
+        hidden_sizes=tuple(hidden_sizes),
+        backbone_options=dict(options),
+        float_count=schema.float_count,
+        ids=tuple((column.name, column.size) for column in schema.ids),
+    )
+
+
+class Policy(nn.Module):
+    """Embedding, backbone and head. Shapes: B batch, T frames, O floats, 5 ids, 6 controller cells."""
+
+    def __init__(self, shape: PolicyShape, backbone: Backbone, embedding: Embedding) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = embedding
+        self.backbone = backbone
+        self.head = PolicyHead(backbone.output_size, shape.head_width)
+
+    def initial_state(self, batch: int) -> State:
+        """The state of `batch` games that just started."""
+        return self.backbone.initial_state(batch, self.head.enter.weight.device)
+
+    def loss(
+        self, floats: Tensor, ids: Tensor, decided: Tensor, target: Tensor, state: State
+    ) -> tuple[Tensor, State]:
+        """Nats (B, T, 6) of each part of the controllers `target` (B, T, 6), and the state after the last frame.
+
+        `decided` (B, T, 6) are the controllers decided just before; `floats` (B, T, O); `ids` (B, T, 5).
+        """
+        y_BTH, state = self.backbone(self.embedding(floats, ids), state)
+        parts_n6 = self.head.loss(y_BTH.flatten(0, 1), target.flatten(0, 1), decided.flatten(0, 1))
+        return parts_n6.view(*target.shape), state
+
+    @torch.no_grad()
+    def act(
+        self,
+        floats: Tensor,
+        ids: Tensor,
+        decided: Tensor,
+        state: State,
+        *,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, State]:
+        """One frame of play: controllers (B, 6) for floats (B, O), ids (B, 5), last decided controllers (B, 6)."""
+        y_BH, state = self.backbone.step(self.embedding(floats, ids), state)
+        return self.head.sample(y_BH, decided, temperature=temperature, generator=generator), state
+
+
+def build_policy(manager: PluginManager, shape: PolicyShape) -> Policy:
+    """A policy with fresh weights from torch's current random state."""
+    entry = manager.get("exphil_backbones", shape.backbone)
+    factory = manager.load(entry.spec.factory, entry.origin)
+    options = entry.spec.options(**shape.backbone_options) if entry.spec.options else None
+    embedding = Embedding(shape.float_count, shape.ids, shape.hidden_sizes[0])
+    try:
+        backbone = factory(embedding.output_size, shape.hidden_sizes, options)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise ExphilError(
+            f"plugin {entry.origin.distribution}: backbone {shape.backbone} can't be built ({said})"
+        ) from error
+    return Policy(shape, backbone, embedding)
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Number of trained parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,1 @@
+"""From replay files to games in memory: sources, columns, controllers, what is left out and why."""

@@ -1,0 +1,148 @@
+"""The one controller codec, for training, evaluation and play.
+
+A controller is six *cells*, each the index of a value on the game's own grid, so that encoding loses nothing:
+
+==========  =====  ==================================================================
+part        cells  values
+==========  =====  ==================================================================
+buttons       256  chord: bit i set when BUTTONS[i] is pressed
+main_x/y      117  k/80 for k = -80..-23, 0, 23..80; the pair inside the unit circle
+c_x/y         117  the same
+shoulder       99  k/140 for k = 0, 43..140
+==========  =====  ==================================================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from exphil_core.melee.controller import (
+    BUTTONS,
+    CHORDS,
+    SHOULDER_DEAD_ZONE,
+    SHOULDER_STEPS,
+    SLIPPI_BITS,
+    STICK_DEAD_ZONE,
+    STICK_STEPS,
+)
+
+Cells = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+PARTS = ("buttons", "main_x", "main_y", "c_x", "c_y", "shoulder")
+BUTTON_PART, MAIN_X, MAIN_Y, C_X, C_Y, SHOULDER = range(6)
+
+_axis = np.r_[-STICK_STEPS : -STICK_DEAD_ZONE + 1, 0, STICK_DEAD_ZONE : STICK_STEPS + 1]
+AXIS_STEPS: npt.NDArray[np.int16] = _axis.astype(np.int16)
+SHOULDER_LEVELS: npt.NDArray[np.int16] = np.r_[0, SHOULDER_DEAD_ZONE : SHOULDER_STEPS + 1].astype(np.int16)
+AXIS_CELLS, SHOULDER_CELLS = len(AXIS_STEPS), len(SHOULDER_LEVELS)
+CELL_COUNTS = (CHORDS, AXIS_CELLS, AXIS_CELLS, AXIS_CELLS, AXIS_CELLS, SHOULDER_CELLS)
+
+# Value of each cell as the game sees it: axes in -1…1, the shoulder in 0…1.
+AXIS_VALUES: Floats = (AXIS_STEPS / STICK_STEPS).astype(np.float32)
+SHOULDER_VALUES: Floats = (SHOULDER_LEVELS / SHOULDER_STEPS).astype(np.float32)
+# STICK_CELLS[i, j]: whether x cell i and y cell j lie in the unit circle together.
+STICK_CELLS: npt.NDArray[np.bool_] = (
+    AXIS_STEPS.astype(np.int32)[:, None] ** 2 + AXIS_STEPS.astype(np.int32)[None, :] ** 2 <= STICK_STEPS**2
+)
+
+_CENTRE = int(np.flatnonzero(AXIS_STEPS == 0)[0])
+NEUTRAL: Cells = np.array([0, _CENTRE, _CENTRE, _CENTRE, _CENTRE, 0], np.uint8)
+
+_axis_cell = np.full(2 * STICK_STEPS + 1, _CENTRE, np.uint8)
+_axis_cell[AXIS_STEPS + STICK_STEPS] = np.arange(AXIS_CELLS, dtype=np.uint8)
+_shoulder_cell = np.zeros(SHOULDER_STEPS + 1, np.uint8)
+_shoulder_cell[SHOULDER_LEVELS] = np.arange(SHOULDER_CELLS, dtype=np.uint8)
+_CHORD_BITS: Floats = ((np.arange(CHORDS)[:, None] >> np.arange(len(BUTTONS))) & 1).astype(np.float32)
+
+# Number of floats of a decoded controller: sticks, shoulder, buttons.
+DECODED_SIZE = 5 + len(BUTTONS)
+
+
+def canonical_stick(
+    x: npt.ArrayLike, y: npt.ArrayLike
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+    """Stick axes (-1…1, raw or processed) as the game processes them, in steps of 1/80.
+
+    Clamped to the unit circle (truncating, as the game does), then the dead zone is cut out of each axis.
+    Reproduces the processed from the raw stick on every human port of the real replays; a second pass changes
+    nothing. NaN reads as the centre.
+    """
+    steps_x, steps_y = (np.rint(np.nan_to_num(np.asarray(v, np.float64)) * STICK_STEPS) for v in (x, y))
+    radius = np.hypot(steps_x, steps_y)
+    shrink = STICK_STEPS / np.maximum(radius, STICK_STEPS)
+    # 1e-9: 80/radius may fall a hair short of the exact ratio, and truncation would lose a step.
+    clamped = [np.trunc(s * shrink + 1e-9 * np.sign(s)) for s in (steps_x, steps_y)]
+    kept = [np.where(np.abs(c) < STICK_DEAD_ZONE, 0, c).astype(np.int16) for c in clamped]
+    return kept[0], kept[1]
+
+
+def stick_cells(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Cells, Cells]:
+    """Cells of a stick given as floats in -1…1."""
+    steps_x, steps_y = canonical_stick(x, y)
+    return _axis_cell[steps_x + STICK_STEPS], _axis_cell[steps_y + STICK_STEPS]
+
+
+def shoulder_cells(value: npt.ArrayLike) -> Cells:
+    """Cells of an analog shoulder given as floats in 0…1; below the dead zone it is released."""
+    levels = np.rint(np.clip(np.nan_to_num(np.asarray(value, np.float64)), 0, 1) * SHOULDER_STEPS)
+    return _shoulder_cell[levels.astype(np.int16)]
+
+
+def chords_from_slippi(physical: npt.NDArray[np.uint16]) -> Cells:
+    """Chords from Slippi's physical button field. START and the rest of the d-pad fall away."""
+    chord = np.zeros(physical.shape, np.uint8)
+    for bit, name in enumerate(BUTTONS):
+        chord |= ((physical & SLIPPI_BITS[name]) != 0).astype(np.uint8) << bit
+    return chord
+
+
+def encode(
+    buttons: npt.ArrayLike,
+    main: tuple[npt.ArrayLike, npt.ArrayLike],
+    c: tuple[npt.ArrayLike, npt.ArrayLike],
+    shoulder: npt.ArrayLike,
+) -> Cells:
+    """Cells (…, 6) of controllers given as chords (0…255), sticks in -1…1 and shoulder in 0…1."""
+    parts = (np.asarray(buttons, np.uint8), *stick_cells(*main), *stick_cells(*c), shoulder_cells(shoulder))
+    return np.stack(np.broadcast_arrays(*parts), axis=-1)
+
+
+def decode(cells: Cells) -> Floats:
+    """Floats (…, 13) of cells (…, 6): main x, y, C x, y in -1…1, shoulder in 0…1, then the buttons as 0 or 1.
+
+    The exact inverse of `encode`: encoding the result gives the same cells.
+    """
+    decoded = np.empty((*cells.shape[:-1], DECODED_SIZE), np.float32)
+    for slot, part in enumerate((MAIN_X, MAIN_Y, C_X, C_Y)):
+        decoded[..., slot] = AXIS_VALUES[cells[..., part]]
+    decoded[..., 4] = SHOULDER_VALUES[cells[..., SHOULDER]]
+    decoded[..., 5:] = _CHORD_BITS[cells[..., BUTTON_PART]]
+    return decoded
+
+
+def encode_decoded(values: Floats) -> Cells:
+    """Cells (…, 6) of what `decode` gives."""
+    bits = (values[..., 5:] > 0.5).astype(np.uint8)
+    chord = (bits << np.arange(len(BUTTONS), dtype=np.uint8)).sum(axis=-1, dtype=np.uint8)
+    return encode(chord, (values[..., 0], values[..., 1]), (values[..., 2], values[..., 3]), values[..., 4])
+
+
+def mirror(cells: Cells) -> Cells:
+    """The same controllers seen in a mirror: both sticks' x axes flip."""
+    flipped = cells.copy()
+    for part in (MAIN_X, C_X):
+        flipped[..., part] = AXIS_CELLS - 1 - cells[..., part]
+    return flipped
+
+
+def valid(cells: Cells) -> npt.NDArray[np.bool_]:
+    """Whether each controller (…, 6) is one that the game can produce."""
+    in_range = np.all(cells < np.array(CELL_COUNTS), axis=-1)
+    safe = np.where(in_range[..., None], cells, NEUTRAL)
+    return np.asarray(
+        in_range
+        & STICK_CELLS[safe[..., MAIN_X], safe[..., MAIN_Y]]
+        & STICK_CELLS[safe[..., C_X], safe[..., C_Y]]
+    )

@@ -1,0 +1,1 @@
+"""From games to a trained, registered model."""

@@ -1,0 +1,140 @@
+"""Everything before the first step: games read, held-out ones set apart, the policy built. Writes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import torch
+
+from exphil_core.checkpoints.entry import games_digest
+from exphil_core.config.resolve import ResolvedConfig
+from exphil_core.errors import ExphilError
+from exphil_core.features.character import ActiveFeature, active_features
+from exphil_core.features.schema import ObservationSchema, observation_schema
+from exphil_core.models.policy import Policy, build_policy, policy_shape
+from exphil_core.models.prior import ControllerPrior, fit_prior
+from exphil_core.plugin_manager import PluginManager
+from exphil_core.replays.filters import Collection, GameFilter, collect
+from exphil_core.replays.game import Game
+from exphil_core.replays.sources import find_replays
+from exphil_core.replays.split import split_games
+from exphil_core.training.frames import FrameStore, build_store
+from exphil_core.training.loop import pick_device
+from exphil_core.training.reporter import Reporter
+
+# So many of the files that are left out are named; the rest is counted.
+NAMED_FILES = 20
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Prepared:
+    """A run that is ready to start."""
+
+    training_games: tuple[Game, ...]
+    held_out_games: tuple[Game, ...]
+    training: FrameStore
+    held_out: FrameStore
+    held_out_sides: tuple[str, ...]
+    collection: Collection
+    features: tuple[ActiveFeature, ...]
+    schema: ObservationSchema
+    prior: ControllerPrior
+    policy: Policy
+    device: torch.device
+
+    @property
+    def validation_digest(self) -> str:
+        """Equal for runs whose losses compare."""
+        return games_digest(self.held_out_sides)
+
+
+def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> Prepared:
+    """Read the replays and build the policy of `run`. Raises ExphilError before anything is written."""
+    config = run.config
+    device = pick_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    check_writable(Path(config.checkpoints))
+    features = active_features(manager, config.features)
+    files = find_replays(config.replays)
+    collection = read_games(files, run, reporter)
+    train, held = split_games([g.info.sha256 for g in collection.games], config.validation_fraction)
+
+    def store(indices: Sequence[int], drop_idle: bool) -> FrameStore:
+        return build_store(
+            [collection.games[i] for i in indices],
+            [collection.sides[i] for i in indices],
+            features=features,
+            delay=config.delay,
+            drop_idle=drop_idle,
+        )
+
+    # Idle stretches never count in validation: the canonical loss must not depend on a training setting.
+    training, held_out = store(train, config.drop_idle), store(held, True)
+    for name, frames in (("training", training), ("held-out", held_out)):
+        if frames.example_count() == 0:
+            raise ExphilError(f"the {name} games hold no frame to imitate: nobody moves in them; add replays")
+    prior = fit_prior(*training.targets())
+    schema = observation_schema([feature.entry.spec for feature in features])
+    torch.manual_seed(config.seed)
+    shape = policy_shape(config.backbone, config.hidden_sizes, config.backbone_options, schema)
+    policy = build_policy(manager, shape)
+    policy.head.set_prior(prior)
+    return Prepared(
+        training_games=tuple(collection.games[i] for i in train),
+        held_out_games=tuple(collection.games[i] for i in held),
+        training=training,
+        held_out=held_out,
+        held_out_sides=tuple(
+            f"{collection.games[i].info.sha256}:{side}" for i in held for side in collection.sides[i]
+        ),
+        collection=collection,
+        features=features,
+        schema=schema,
+        prior=prior,
+        policy=policy.to(device),
+        device=device,
+    )
+
+
+def read_games(files: Sequence[Path], run: ResolvedConfig, reporter: Reporter) -> Collection:
+    """Read and filter `files`, naming what is left out. Raises ExphilError if nothing is left."""
+    config = run.config
+    wanted = GameFilter(
+        character=config.character,
+        opponent=config.opponent,
+        stage=config.stage,
+        min_frames=config.min_frames,
+        max_files=config.max_files,
+        any_player=config.any_player,
+        rollback=config.rollback,
+        seed=config.seed,
+    )
+    reporter.start("reading replays", len(files), "files")
+    collection = collect(files, wanted, lambda done, _: reporter.advance(done))
+    reporter.finish()
+    for item in collection.left_out[:NAMED_FILES]:
+        reporter.line(f"left out {item.path.name}: {item.reason}")
+    if len(collection.left_out) > NAMED_FILES:
+        reporter.line(f"left out {len(collection.left_out) - NAMED_FILES} more files")
+    reasons = ", ".join(f"{count} {kind}" for kind, count in collection.reasons().most_common())
+    if not collection.games:
+        raise ExphilError(f"none of the {len(files)} replay files can be trained on: {reasons}")
+    frames = sum(len(game) for game in collection.games)
+    left = f"; left out {len(collection.left_out)}: {reasons}" if collection.left_out else ""
+    reporter.line(f"{len(collection.games)} games, {frames:,} frames{left}")
+    return collection
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that can't be written before hours are spent on what goes into it. Writes nothing."""
+    existing = folder.expanduser().absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise ExphilError(f"--checkpoints {folder}: {existing} is a file, not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ExphilError(f"--checkpoints {folder}: no permission to write in {existing}")
