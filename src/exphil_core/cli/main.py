@@ -25,7 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "characters": ("exphil_core.cli.listings:characters", "Melee's characters and their features."),
     "plugins": ("exphil_core.cli.plugins:plugins", "What is installed, and whether it works."),
     "registry": ("exphil_core.cli.registry:registry", "Trained models: list, show."),
-    "replays": ("exphil_core.cli.replays:replays", "Replay files: scan, make demo games."),
+    "prune": ("exphil_core.cli.prune:prune", "Delete or archive models by rules."),
+    "replays": ("exphil_core.cli.replays:replays", "Replay files: make demo games, look into one."),
 }
 
 INTERRUPTED = 130

@@ -37,7 +37,9 @@ class TrainCommand(click.Command):
 )
 @setting_flags(TrainConfig)
 @click.pass_context
-def train(ctx: click.Context, preset: str | None, demo: bool, progress: str, **values: Any) -> None:
+def train(
+    ctx: click.Context, /, preset: str | None, demo: bool, progress: str, **values: Any
+) -> None:
     """Train a model on replays.
 
     \b

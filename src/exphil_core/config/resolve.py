@@ -9,12 +9,12 @@ import attrs
 
 from exphil_core.config.presets import Layer, preset_layers
 from exphil_core.config.schema import TrainConfig
-from exphil_core.errors import UnknownName, UsageError
+from exphil_core.errors import UnknownName, UsageError, unknown_name
 from exphil_core.melee.characters import BY_NAME as CHARACTER_NAMES
 from exphil_core.melee.characters import CHARACTERS, find_character, normalise
 from exphil_core.melee.stages import BY_NAME as STAGE_NAMES
 from exphil_core.melee.stages import STAGES
-from exphil_core.options import SettingProblem, check_values
+from exphil_core.options import check_values
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.specs import BackboneSpec
 
@@ -128,8 +128,6 @@ def _names(manager: PluginManager, config: TrainConfig, problems: list[str]) -> 
 
 
 def _unknown(field: str, name: str, known: set[str], near: Mapping[str, object]) -> UnknownName:
-    from exphil_core.errors import unknown_name
-
     suggestion = unknown_name(field, name, near)
     return suggestion if "did you mean" in str(suggestion) else unknown_name(field, name, known)
 

@@ -17,8 +17,8 @@ class Embedding(nn.Module):
         self.kinds = tuple(name.rsplit("_", 1)[-1] for name, _ in ids)
         sizes = {kind: size for kind, (_, size) in zip(self.kinds, ids, strict=True)}
         self.tables = nn.ModuleDict({kind: nn.Embedding(size, WIDTHS[kind]) for kind, size in sizes.items()})
-        for table in self.tables.values():
-            nn.init.normal_(table.weight, std=0.3)
+        for table in self.tables.parameters():
+            nn.init.normal_(table, std=0.3)
         width = float_count + sum(WIDTHS[kind] for kind in self.kinds)
         self.project = nn.Linear(width, output_size)
         self.output_size = output_size

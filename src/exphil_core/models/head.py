@@ -97,19 +97,21 @@ class PolicyHead(nn.Module):
         if part in GIVEN_X:
             # The last y may be out of the circle beside a new x: nothing may lift it then.
             lift_n1 = lift_n1.masked_fill(at_last_n1 <= IMPOSSIBLE / 2, 0.0)
-        logits_nV = (base_nV + added_nV).scatter_add(1, index_n1, lift_n1 + copy_n1)
+        logits_nV: Tensor = (base_nV + added_nV).scatter_add(1, index_n1, lift_n1 + copy_n1)
         if part in GIVEN_X:
-            logits_nV = logits_nV.masked_fill(~self._buffer("possible")[chosen[part - 1]], IMPOSSIBLE)
+            return logits_nV.masked_fill(~self._buffer("possible")[chosen[part - 1]], IMPOSSIBLE)
         return logits_nV
 
     def _tell(self, part: int, z_nZ: Tensor, value_n: Tensor, last_n6: Tensor) -> Tensor:
         changed_n = (value_n != last_n6[:, part]).long()
-        return z_nZ + self.told_value[part](value_n) + self.told_change[part](changed_n)
+        told: Tensor = self.told_value[part](value_n) + self.told_change[part](changed_n)
+        return z_nZ + told
 
     def loss(self, y_nH: Tensor, target_n6: Tensor, last_n6: Tensor) -> Tensor:
         """Nats (n, 6) of each part of the controllers `target_n6`, given the parts before it."""
         z_nZ = self.enter(y_nH)
-        losses, chosen = [], []
+        losses: list[Tensor] = []
+        chosen: list[Tensor] = []
         for part in range(len(PARTS)):
             value_n = target_n6[:, part]
             logits_nV = self._part_logits(part, z_nZ, last_n6, chosen)

@@ -61,7 +61,8 @@ def smoothed(counts: npt.NDArray[np.int64], possible: npt.NDArray[np.bool_]) -> 
         return float((seen * rest).sum())
 
     best = max(PSEUDO_COUNTS, key=left_out)
-    return np.where(possible, counts + best, 0.0) / (total + best * cells)
+    probabilities: Doubles = np.where(possible, counts + best, 0.0) / (total + best * cells)
+    return probabilities
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -30,8 +30,7 @@ def column(array: Any, *path: str) -> npt.NDArray[Any] | None:
         if array is None:
             return None
     dtype = np.dtype(_TYPES[str(array.type)])
-    view = np.frombuffer(array.buffers()[1], dtype, count=len(array), offset=array.offset * dtype.itemsize)
-    return view
+    return np.frombuffer(array.buffers()[1], dtype, count=len(array), offset=array.offset * dtype.itemsize)
 
 
 def valid(array: Any) -> npt.NDArray[np.bool_] | None:

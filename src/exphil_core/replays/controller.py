@@ -87,7 +87,8 @@ def stick_cells(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Cells, Cells]:
 def shoulder_cells(value: npt.ArrayLike) -> Cells:
     """Cells of an analog shoulder given as floats in 0…1; below the dead zone it is released."""
     levels = np.rint(np.clip(np.nan_to_num(np.asarray(value, np.float64)), 0, 1) * SHOULDER_STEPS)
-    return _shoulder_cell[levels.astype(np.int16)]
+    cells: Cells = _shoulder_cell[levels.astype(np.int16)]
+    return cells
 
 
 def chords_from_slippi(physical: npt.NDArray[np.uint16]) -> Cells:
@@ -126,12 +127,13 @@ def encode_decoded(values: Floats) -> Cells:
     """Cells (…, 6) of what `decode` gives."""
     bits = (values[..., 5:] > 0.5).astype(np.uint8)
     chord = (bits << np.arange(len(BUTTONS), dtype=np.uint8)).sum(axis=-1, dtype=np.uint8)
-    return encode(chord, (values[..., 0], values[..., 1]), (values[..., 2], values[..., 3]), values[..., 4])
+    main, c = (values[..., 0], values[..., 1]), (values[..., 2], values[..., 3])
+    return encode(chord, main, c, values[..., 4])
 
 
 def mirror(cells: Cells) -> Cells:
     """The same controllers seen in a mirror: both sticks' x axes flip."""
-    flipped = cells.copy()
+    flipped: Cells = cells.copy()
     for part in (MAIN_X, C_X):
         flipped[..., part] = AXIS_CELLS - 1 - cells[..., part]
     return flipped

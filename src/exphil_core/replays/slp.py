@@ -208,7 +208,8 @@ def _characters(side: Any) -> npt.NDArray[np.uint8]:
     """Internal ids, frame by frame: Zelda and Sheik share one slot."""
     characters = column(side, "post", "character")
     assert characters is not None  # in every version
-    return np.minimum(characters, UNKNOWN_INTERNAL).astype(np.uint8)
+    internal: npt.NDArray[np.uint8] = np.minimum(characters, UNKNOWN_INTERNAL).astype(np.uint8)
+    return internal
 
 
 def _state(side: Any, actions: npt.NDArray[np.uint16], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:

@@ -8,6 +8,7 @@ T frames.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from exphil_core.features.character import ActiveFeature, feature_flip, game_features
 from exphil_core.features.encoder import Observation, Rows, encode, mirror_rows
 from exphil_core.replays.controller import Cells
+from exphil_core.replays.controller import mirror as mirror_cells
 from exphil_core.replays.filters import target_rows
 from exphil_core.replays.game import Game
 
@@ -111,11 +113,9 @@ class FrameStore:
 
 
 def _some_mirrored(rows: Rows, target: Cells, lanes: npt.NDArray[np.bool_]) -> tuple[Rows, Cells]:
-    from exphil_core.replays.controller import mirror
-
     flipped = mirror_rows(rows)
 
-    def chosen(normal: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def chosen(normal: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.where(lanes.reshape(-1, *[1] * (normal.ndim - 1)), other, normal)
 
     mixed = attrs.evolve(
@@ -126,7 +126,7 @@ def _some_mirrored(rows: Rows, target: Cells, lanes: npt.NDArray[np.bool_]) -> t
         features=chosen(rows.features, flipped.features),
         mirrored=np.broadcast_to(lanes[:, None], rows.stage.shape),
     )
-    return mixed, np.where(lanes[:, None, None], mirror(target), target)
+    return mixed, np.where(lanes[:, None, None], mirror_cells(target), target)
 
 
 def build_store(

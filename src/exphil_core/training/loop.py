@@ -147,12 +147,10 @@ class Trainer:
     def _epoch(self, epoch: int, outcome: Outcome) -> EpochResult:
         began, losses, frames, shown_at = self.clock(), 0.0, 0, 0.0
         shown: float | None = None
-        steps = 0
         self.policy.train()
         self.reporter.start(f"epoch {epoch}/{self.config.epochs}", self.sampler.step_count(), "steps")
-        for step in self._batches(epoch):
+        for steps, step in enumerate(self._batches(epoch), start=1):
             loss, count = self._step(step)
-            steps += 1
             if count:
                 losses, frames = losses + loss * count, frames + count
                 shown = loss if shown is None else shown + SHOWN_LOSS_SHARE * (loss - shown)

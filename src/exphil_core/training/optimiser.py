@@ -16,7 +16,8 @@ def make_optimiser(model: nn.Module, lr: float, weight_decay: float) -> torch.op
     embeddings = {
         id(parameter) for m in model.modules() if isinstance(m, nn.Embedding) for parameter in m.parameters()
     }
-    decayed, kept = [], []
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         plain = parameter.dim() < 2 or id(parameter) in embeddings or name.endswith("A_log")
         (kept if plain else decayed).append(parameter)
