@@ -84,7 +84,9 @@ def entry_of(document: dict[str, Any], source: str) -> ModelEntry:
 
 
 def rewrite_entry(folder: Path, entry: ModelEntry) -> None:
-    """Change the entry in its config file and nothing else in it."""
+    """Change the entry in its config file and nothing else in it; hold the registry's lock."""
     document = read_document(folder, entry.config_path)
     if document.get("model") != entry_to_json(entry):
-        write_document(folder, entry.config_path, {**document, "model": entry_to_json(entry)})
+        write_json(
+            inside(folder, entry.config_path), {**document, "model": entry_to_json(entry)}, locked=True
+        )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from exphil_core.checkpoints.atomic import TEMPORARY
 from exphil_core.checkpoints.paths import ARCHIVE, inside
 
 WEIGHTS, POLICY, CONFIG = ".safetensors", "_policy.safetensors", "_config.json"
@@ -71,3 +73,21 @@ def size_of(path: Path) -> int:
         return sum(size_of(child) for child in path.iterdir())
     status = os.lstat(path)
     return status.st_size if status.st_nlink == 1 else 0
+
+
+def sweep(folder: Path, seconds: float = 86_400.0) -> int:
+    """Remove temporary files that killed writers left more than `seconds` ago. Returns the bytes freed."""
+    limit, freed = time.time() - seconds, 0
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return 0
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            freed += sweep(Path(entry.path), seconds)
+        elif entry.name.startswith(".") and TEMPORARY in entry.name and entry.is_file(follow_symlinks=False):
+            status = entry.stat(follow_symlinks=False)
+            if status.st_mtime < limit:
+                Path(entry.path).unlink(missing_ok=True)
+                freed += status.st_size
+    return freed

@@ -87,9 +87,11 @@ def leaderboard(models: Sequence[ModelEntry]) -> dict[str, Any]:
     }
 
 
-def _best(models: Iterable[ModelEntry]) -> str | None:
-    ranked = rank(models).ranked
-    return ranked[0].id if ranked else None
+def _best(models: Sequence[ModelEntry]) -> str | None:
+    # What `rank(models).ranked[0]` is, without giving reasons.
+    terms = _common_terms(models)
+    ranked = [entry for entry in models if entry.val_loss is not None and terms_of(entry) == terms]
+    return min(ranked, key=_by_loss).id if terms is not None else None
 
 
 def _best_by(models: Iterable[ModelEntry], key: Callable[[ModelEntry], str]) -> dict[str, str]:

@@ -15,14 +15,15 @@ from typing import Any, Protocol
 
 import attrs
 
-from exphil_core.checkpoints.atomic import replace
-from exphil_core.checkpoints.files import METRICS, present, sibling, stem_of, walk
+from exphil_core.checkpoints import journal
+from exphil_core.checkpoints.files import METRICS, sibling, stem_of, walk
 from exphil_core.checkpoints.paths import ARCHIVE, folded, identity, inside, stem_problem
 from exphil_core.checkpoints.registry import Registry
 from exphil_core.errors import ExphilError
 from exphil_core.plugin_manager import CORE_DISTRIBUTION, PluginManager
 
 Version = tuple[int, int]
+MAX_COPIES = 10_000
 
 
 @attrs.frozen(kw_only=True)
@@ -123,11 +124,17 @@ def reserve_stem(folder: Path, scheme: NamedScheme, fields: NameFields, bump: st
     folder.mkdir(parents=True, exist_ok=True)
     registry = Registry(folder)
     with registry.lock():
-        registry.create()
-        stem = _free_stem(registry, scheme, fields, bump)
-        path = inside(folder, sibling(stem, METRICS))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        stem = _wanted(registry, scheme, fields, bump)
+        return claim(registry, stem)
+
+
+def claim(registry: Registry, wanted: str) -> str:
+    """Take `wanted` or, if it is in use, the first of `wanted_2`, `wanted_3` … that isn't; hold the lock."""
+    registry.create()
+    stem = _free(registry, wanted)
+    path = inside(registry.folder, sibling(stem, METRICS))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     return stem
 
 
@@ -141,26 +148,27 @@ def finish_stem(folder: Path, scheme: NamedScheme, fields: NameFields, stem: str
         return stem
     registry = Registry(folder)
     with registry.lock():
-        final = _free_stem(registry, scheme, fields, "minor")
-        for relative in present(folder, stem):
-            ending = relative[len(stem) :]
-            target = inside(folder, sibling(final, ending))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            replace(inside(folder, relative), target)
+        final = _free(registry, _wanted(registry, scheme, fields, "minor"))
+        # Unregistered before and after: a kill in between leaves it under the old name, to be resumed.
+        journal.transact(folder, [journal.intent(folder, identity(stem), stem, final)], commit=lambda: None)
     return final
 
 
-def _free_stem(registry: Registry, scheme: NamedScheme, fields: NameFields, bump: str) -> str:
-    stems = set(known_stems(registry))
-    taken = {folded(identity(stem)) for stem in stems}
+def _wanted(registry: Registry, scheme: NamedScheme, fields: NameFields, bump: str) -> str:
     if getattr(scheme.scheme, "needs_version", False):
-        fields = attrs.evolve(fields, version=next_version(stems, scheme, fields, bump))
-    wanted = scheme.stem(fields)
-    for number in range(1, 100_000):
-        stem = wanted if number == 1 else f"{wanted}_{number}"
+        version = next_version(set(known_stems(registry)), scheme, fields, bump)
+        fields = attrs.evolve(fields, version=version)
+    return scheme.stem(fields)
+
+
+def _free(registry: Registry, wanted: str) -> str:
+    # Ids, not stems: `fox/gru_1` and `fox_gru_1` have the same id; a case apart, files are one on Windows.
+    taken = {folded(identity(stem)) for stem in known_stems(registry)}
+    numbers = range(2, MAX_COPIES + 1)
+    for stem in (wanted, *(f"{wanted}_{number}" for number in numbers)):
         if folded(identity(stem)) not in taken:
             return stem
-    raise ExphilError(f'no free name after "{wanted}_{number}" in {registry.folder}')
+    raise ExphilError(f'"{wanted}" and {MAX_COPIES - 1} names after it are taken in {registry.folder}')
 
 
 def known_stems(registry: Registry) -> Iterator[str]:

@@ -7,34 +7,38 @@ reading to writing: without one, 32 of 200 entries of eight writers survived; wi
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
 import attrs
 
-from exphil_core.checkpoints import config_file
+from exphil_core.checkpoints import config_file, journal
 from exphil_core.checkpoints.atomic import replace, write_bytes
-from exphil_core.checkpoints.entry import ModelEntry, entry_from_json, entry_to_json, tag_problem
-from exphil_core.checkpoints.files import CONFIG, walk
-from exphil_core.checkpoints.leaderboard import leaderboard
-from exphil_core.errors import ExphilError, UnknownName, UsageError, did_you_mean, unknown_name
+from exphil_core.checkpoints.config_file import ConfigFileError
+from exphil_core.checkpoints.entry import ModelEntry, entry_from_json, relocated, tag_problem
+from exphil_core.checkpoints.files import CONFIG, archived_stem, sibling, walk
+from exphil_core.checkpoints.journal import Step, no_step
+from exphil_core.checkpoints.paths import ARCHIVE, inside
+from exphil_core.checkpoints.registry_file import (
+    CorruptRegistryError,
+    Models,
+    RegistryError,
+    find_id,
+    line_of,
+    parse,
+    registry_text,
+    scan,
+    split,
+)
+from exphil_core.checkpoints.running import is_running
+from exphil_core.errors import UsageError, unknown_name
 
 FILE = "registry.json"
-SCHEMA = 1
 LOCK_SECONDS = 60.0
-
-Models = dict[str, ModelEntry]
-
-
-class RegistryError(ExphilError):
-    """The registry can't do what was asked; nothing was changed."""
-
-
-class _CorruptError(Exception):
-    """What is wrong with the file."""
 
 
 def say(line: str) -> None:
@@ -62,7 +66,11 @@ class Registry:
 
     def get(self, name: str) -> ModelEntry:
         """The model with this id, or the only one whose id starts so. Raises UnknownName."""
-        return find(self._read(), name)
+        lines = self._lines()
+        if lines is None:
+            models = self._read()
+            return models[find_id(models, name)]
+        return self._from_line(lines[find_id(lines, name)])
 
     def add(self, entry: ModelEntry, replace: bool = False) -> None:
         """Register a model whose config file stands already (`config_file.write_config`).
@@ -83,46 +91,117 @@ class Registry:
                 raise RegistryError(f"{entry.config_path} says otherwise than the model to be registered")
             self._write({**models, entry.id: entry})
 
+    def delete(self, models: Sequence[ModelEntry], step: Step = no_step) -> None:
+        """Delete models with all their files, or none of them if one can't be."""
+        self.relocate([(entry, None) for entry in models], step)
+
+    def archive(self, models: Sequence[ModelEntry], step: Step = no_step) -> None:
+        """Move models to `archive/`."""
+        self.relocate([(entry, archived_stem(entry.stem)) for entry in models if not entry.archived], step)
+
+    def restore(self, name: str, step: Step = no_step) -> ModelEntry:
+        """Bring an archived model back to where it stood."""
+        with self.lock():
+            entry = self.get(name)
+            if not entry.archived:
+                raise RegistryError(f'model "{entry.id}" is not archived')
+            self.relocate([(entry, entry.stem.removeprefix(f"{ARCHIVE}/"))], step)
+            return self.get(entry.id)
+
+    def relocate(self, moves: Sequence[tuple[ModelEntry, str | None]], step: Step = no_step) -> None:
+        """Move each model to a new stem, or delete it (None): all of them, or none if anything fails.
+
+        Raises RegistryError if one is not registered (any more) as given or is being trained; UnsafePathError
+        if one of its files is a symbolic link.
+        """
+        with self.lock():
+            models = self._read()
+            for entry, _ in moves:
+                if models.get(entry.id) != entry:
+                    raise RegistryError(f'model "{entry.id}" has changed meanwhile; run the command again')
+                if is_running(self.folder, entry.stem):
+                    raise RegistryError(f'model "{entry.id}" is being trained; wait for the run to end')
+            intents = [journal.intent(self.folder, entry.id, entry.stem, goal) for entry, goal in moves]
+
+            def commit() -> None:
+                for entry, goal in moves:
+                    if goal is None:
+                        del models[entry.id]
+                    else:
+                        models[entry.id] = relocated(entry, goal)
+                        config_file.rewrite_entry(self.folder, models[entry.id])
+                        step("rewrote a config file")
+                self._write(models)
+
+            if moves:
+                journal.transact(self.folder, intents, commit, self._put_back, step)
+
+    def _put_back(self, intent: journal.Intent) -> None:
+        """A move was undone: let the config file say so too."""
+        relative = sibling(intent.source, CONFIG)
+        if intent.target is None or not inside(self.folder, relative).exists():
+            return
+        try:
+            document = config_file.read_document(self.folder, relative)
+            entry = relocated(entry_from_json(document["model"]), intent.source)
+        except (ConfigFileError, ValueError, KeyError):
+            return  # not ours to mend; `verify` will name it
+        config_file.rewrite_entry(self.folder, entry)
+
+    def _is_committed(self, models: Models, intent: journal.Intent) -> bool:
+        entry = models.get(intent.id)
+        return entry is None if intent.target is None else entry is not None and entry.stem == intent.target
+
+    def rebuild(self) -> tuple[list[ModelEntry], list[str]]:
+        """Derive the registry anew from the config files alone. Returns the models and what was left out."""
+        with self.lock():
+            models, problems = scan(self.folder)
+            self._write(models)
+        return list(models.values()), problems
+
     def tag(self, name: str, tags: Iterable[str]) -> ModelEntry:
         """Give a model tags; it keeps those it has."""
         tags = list(tags)
         for tag in tags:
             if problem := tag_problem(tag):
                 raise UsageError(f'tag "{tag}" {problem}')
-        return self.change(name, lambda entry: attrs.evolve(entry, tags=(*entry.tags, *tags)))
+        return self._retag(name, lambda known: {*known, *tags})
 
     def untag(self, name: str, tags: Iterable[str]) -> ModelEntry:
         """Take tags from a model. Raises UnknownName for one it doesn't have."""
         tags = set(tags)
 
-        def without(entry: ModelEntry) -> ModelEntry:
-            for tag in sorted(tags - set(entry.tags)):
-                raise unknown_name(f"tag of {entry.id}", tag, entry.tags)
-            return attrs.evolve(entry, tags=set(entry.tags) - tags)
+        def without(known: set[str]) -> set[str]:
+            for tag in sorted(tags - known):
+                raise unknown_name("tag", tag, known)
+            return known - tags
 
-        return self.change(name, without)
+        return self._retag(name, without)
 
-    def change(self, name: str, how: Callable[[ModelEntry], ModelEntry]) -> ModelEntry:
-        """Change one model's entry, in its config file first."""
+    def _retag(self, name: str, how: Callable[[set[str]], set[str]]) -> ModelEntry:
         with self.lock():
-            models = self._read()
-            known = find(models, name)
+            known = self.get(name)
             # The config file is the truth: a kill may have kept the registry from hearing of the last change.
-            entry = how(config_file.read_entry(self.folder, known.config_path))
+            entry = config_file.read_entry(self.folder, known.config_path)
+            entry = attrs.evolve(entry, tags=how(set(entry.tags)))
             config_file.rewrite_entry(self.folder, entry)
-            self._write({**models, known.id: entry})
+            self._write_one(entry)
         return entry
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the registry for a read-modify-write. Other processes wait; may be nested."""
+    def lock(self, wait: bool = True) -> Iterator[None]:
+        """Hold the registry for a read-modify-write. Other processes wait; may be nested.
+
+        Whoever gets it first mends what a kill left half done.
+        """
         from filelock import FileLock, Timeout
 
         if self._depth:
             yield
             return
+        timeout = LOCK_SECONDS if wait else 0
         try:
-            held = FileLock(self.folder / f"{FILE}.lock", timeout=LOCK_SECONDS, poll_interval=0.01).acquire()
+            held = FileLock(self.folder / f"{FILE}.lock", timeout=timeout, poll_interval=0.01).acquire()
         except Timeout:
             raise RegistryError(
                 f"{self.file} has been locked by another process for {LOCK_SECONDS:.0f} s; "
@@ -131,19 +210,40 @@ class Registry:
         self._depth += 1
         try:
             with held:
+                if journal.pending(self.folder):
+                    self._mend()
                 yield
         finally:
             self._depth -= 1
 
+    def _mend(self) -> None:
+        try:
+            models = self._parsed()
+        except (FileNotFoundError, CorruptRegistryError):
+            # Without a registry nobody can say how far things went: keep the models.
+            journal.recover(self.folder, lambda intent: False, self._put_back)
+        else:
+            journal.recover(self.folder, lambda intent: self._is_committed(models, intent), self._put_back)
+
+    def _settle(self) -> None:
+        """Mend what a kill left half done, if this isn't another process at work right now."""
+        if self._depth == 0 and journal.pending(self.folder):
+            # Whoever holds the lock is alive and at work: then the registry is right as it is.
+            with suppress(RegistryError, OSError), self.lock(wait=False):
+                pass
+
     def _read(self) -> Models:
+        self._settle()
         try:
             return self._parsed()
         except FileNotFoundError:
             if not any(relative.endswith(CONFIG) for relative in walk(self.folder)):
                 return {}
             reason = f"{self.file} is missing"
-        except _CorruptError as error:
+        except CorruptRegistryError as error:
             reason = f"{self.file} is corrupt ({error})"
+        if not os.access(self.folder, os.W_OK):
+            return scan(self.folder)[0]
         with self.lock():
             return self._recovered(reason)
 
@@ -152,7 +252,7 @@ class Registry:
             return self._parsed()  # another process was faster
         except FileNotFoundError:
             pass
-        except _CorruptError:
+        except CorruptRegistryError:
             aside = self.file.with_name(f"{FILE}.corrupt-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}")
             replace(self.file, aside)
             reason += f", set aside as {aside.name}"
@@ -164,78 +264,32 @@ class Registry:
         return found
 
     def _parsed(self) -> Models:
+        return parse(self.file.read_bytes(), str(self.file))
+
+    def _lines(self) -> dict[str, bytes] | None:
+        """Every model's line, unread: reading ten thousand to change one would take half a second."""
+        self._settle()
+        try:
+            return split(self.file.read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def _from_line(self, line: bytes) -> ModelEntry:
+        try:
+            return entry_from_json(json.loads(line))
+        except ValueError:
+            self._read()  # mends the file, if that is what is wrong
+            raise RegistryError(f"{self.file} was corrupt; run the command again") from None
+
+    def _write_one(self, entry: ModelEntry) -> None:
+        """Write the registry with `entry` in place of the one of that id, from which only tags may differ."""
         content = self.file.read_bytes()
-        try:
-            document = json.loads(content)
-            schema, rows = document["schema"], document["models"]
-        except (ValueError, RecursionError) as error:
-            raise _CorruptError(f"not JSON: {error}") from None
-        except (KeyError, TypeError, IndexError):
-            raise _CorruptError("no registry") from None
-        if type(schema) is int and schema > SCHEMA:
-            raise RegistryError(
-                f"{self.file} was written by a newer ExPhil (schema {schema}, this one knows {SCHEMA}); "
-                "update with `pip install -U exphil-core`"
-            )
-        if schema != SCHEMA or not isinstance(rows, list):
-            raise _CorruptError("no registry")
-        try:
-            models = {entry.id: entry for entry in map(entry_from_json, rows)}
-        except ValueError as error:
-            raise _CorruptError(str(error)) from None
-        if len(models) < len(rows):
-            raise _CorruptError("an id stands twice")
-        return models
+        lines = split(content)
+        if lines is None:
+            self._write({**self._read(), entry.id: entry})
+            return
+        old, new = lines[entry.id], line_of(entry)
+        write_bytes(self.file, content.replace(b"    " + old, b"    " + new, 1), locked=True)
 
     def _write(self, models: Models) -> None:
-        write_bytes(self.file, registry_text(models.values()))
-
-
-def registry_text(models: Iterable[ModelEntry]) -> bytes:
-    """The registry file's content: a line a model, in an order that depends on the models alone."""
-    ordered = sorted(models, key=lambda entry: (entry.created_at, entry.id))
-    # json.dumps(indent=2) is pure Python; a line each takes a fraction of its time and reads well in a diff.
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-    rows = ",\n    ".join(encode(entry_to_json(entry)) for entry in ordered)
-    best = json.dumps(leaderboard(ordered), ensure_ascii=False, indent=2).replace("\n", "\n  ")
-    body = f"\n    {rows}\n  " if rows else ""
-    return f'{{\n  "schema": {SCHEMA},\n  "models": [{body}],\n  "leaderboard": {best}\n}}\n'.encode()
-
-
-def scan(folder: Path) -> tuple[Models, list[str]]:
-    """The models that the config files below `folder` tell of, and a line for each one left out."""
-    models: Models = {}
-    problems = []
-    for relative in walk(folder):
-        if not relative.endswith(CONFIG):
-            continue
-        try:
-            entry = config_file.read_entry(folder, relative)
-        except (ExphilError, OSError) as error:
-            problems.append(f"left out: {error}")
-            continue
-        if entry.config_path != relative:
-            problems.append(
-                f"left out: {relative} says that it belongs at {entry.config_path}; "
-                "move its files there, or copy them elsewhere and run `exphil registry import`"
-            )
-        elif entry.id in models:
-            problems.append(f'left out: {relative}, another model has the id "{entry.id}"')
-        else:
-            models[entry.id] = entry
-    return dict(sorted(models.items(), key=lambda item: (item[1].created_at, item[0]))), problems
-
-
-def find(models: Models, name: str) -> ModelEntry:
-    """The model whose id is `name` or alone starts with it. Raises UnknownName."""
-    if name in models:
-        return models[name]
-    matches = [key for key in models if key.startswith(name)] if name else []
-    if len(matches) == 1:
-        return models[matches[0]]
-    if matches:
-        shown = ", ".join(matches[:10]) + (f" and {len(matches) - 10} more" if len(matches) > 10 else "")
-        raise UnknownName(f'model "{name}" is ambiguous: {shown}')
-    if len(models) <= 10:
-        raise unknown_name("model", name, models)
-    raise UnknownName(f'unknown model "{name}"{did_you_mean(name, models) or "; see `exphil registry list`"}')
+        write_bytes(self.file, registry_text(models.values()), locked=True)
