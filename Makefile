@@ -1,0 +1,56 @@
+# `make demo` and `make test` set themselves up: all they need is Python 3.10 or later and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
+STAMP := $(VENV)/.installed
+
+# Tests run in two processes; one thread each beats two that wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: help install demo test test-all lint format docs bench clean
+
+help:
+	@echo "make demo      train a model on games that the project makes itself"
+	@echo "make test      lint, types and tests (under 5 minutes)"
+	@echo "make test-all  the slow tests: kill storms, clean environments"
+	@echo "make docs      write docs/cli.md anew"
+	@echo "make bench     measure speed, as ratios, into bench.json"
+	@echo "make install   only the virtual environment in $(VENV)"
+	@echo "make clean     remove what the others made"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt $(PLUGINS:%=%pyproject.toml)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "ExPhil needs Python 3.10 or later; try make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]' $(PLUGINS:%=--editable ./%)
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/exphil train --demo --epochs 3 --naming hybrid --tag demo --checkpoints demo/checkpoints
+	$(BIN)/exphil registry list --checkpoints demo/checkpoints
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict src $(wildcard plugins/*/src)
+
+test: lint
+	$(PYTEST) -n 2 -m "not all_only"
+
+test-all: $(STAMP)
+	$(PYTEST) -n 2 -m all_only
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)
+	$(BIN)/python -m exphil_core.cli.reference docs/cli.md
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench.py bench.json
+
+clean:
+	rm -rf $(VENV) demo build bench.json .pytest_cache .mypy_cache .ruff_cache .hypothesis
