@@ -1,0 +1,1 @@
+"""Mewtwo for ExPhil: the preset `mewtwo` and the character feature `teleport`."""
