@@ -76,27 +76,32 @@ def _why_apart(entry: ModelEntry, terms: Terms | None) -> str | None:
 def leaderboard(models: Sequence[ModelEntry]) -> dict[str, Any]:
     """The ids of the best models, as the registry stores them. Archived models don't compete.
 
-    Each title is decided among the largest comparable group of those who compete for it: models of different
-    characters rarely share held-out games, and still each character has a best one.
+    The best of a backbone or character is sought among those comparable with the best overall; where there are
+    none, since characters rarely share held-out games, among its own largest comparable group.
     """
     active = [entry for entry in models if not entry.archived]
+    terms = _common_terms(active)
     return {
-        "best_overall": _best(active),
-        "best_by_backbone": _best_by(active, lambda entry: entry.backbone),
-        "best_by_character": _best_by(active, lambda entry: entry.character or "any"),
+        "best_overall": _best(active, terms),
+        "best_by_backbone": _best_by(active, terms, lambda entry: entry.backbone),
+        "best_by_character": _best_by(active, terms, lambda entry: entry.character or "any"),
     }
 
 
-def _best(models: Sequence[ModelEntry]) -> str | None:
-    # What `rank(models).ranked[0]` is, without giving reasons.
-    terms = _common_terms(models)
+def _best(models: Sequence[ModelEntry], terms: Terms | None) -> str | None:
+    # What `rank(models, terms).ranked[0]` is, without giving reasons.
     ranked = [entry for entry in models if entry.val_loss is not None and terms_of(entry) == terms]
-    return min(ranked, key=_by_loss).id if terms is not None else None
+    return min(ranked, key=_by_loss).id if ranked and terms is not None else None
 
 
-def _best_by(models: Iterable[ModelEntry], key: Callable[[ModelEntry], str]) -> dict[str, str]:
+def _best_by(
+    models: Iterable[ModelEntry], terms: Terms | None, key: Callable[[ModelEntry], str]
+) -> dict[str, str]:
     groups: dict[str, list[ModelEntry]] = {}
     for entry in models:
         groups.setdefault(key(entry), []).append(entry)
-    bests = {name: _best(group) for name, group in sorted(groups.items())}
+    bests = {
+        name: _best(group, terms) or _best(group, _common_terms(group))
+        for name, group in sorted(groups.items())
+    }
     return {name: best for name, best in bests.items() if best is not None}

@@ -186,6 +186,8 @@ def _before_archiving(stem: str) -> str:
 
 def next_version(stems: set[str], scheme: NamedScheme, fields: NameFields, bump: str) -> Version:
     """The version after the highest of the same family (the scheme's name differs in its version alone)."""
+    if bump not in ("major", "minor"):
+        raise ValueError(f'bump is "{bump}", neither major nor minor')
     taken: list[Version] = []
     for stem in stems:
         version = (scheme.parse(stem) or {}).get("version")

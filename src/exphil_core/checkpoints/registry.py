@@ -60,17 +60,22 @@ class Registry:
         return list(self._read().values())
 
     def create(self) -> None:
-        """Start an empty registry in a folder that has no models yet; hold the lock."""
-        if not self._read() and not self.file.exists():
-            self._write({})
+        """Make the folder and an empty registry where there is none yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.lock():
+            if not self._read() and not self.file.exists():
+                self._write({})
 
     def get(self, name: str) -> ModelEntry:
         """The model with this id, or the only one whose id starts so. Raises UnknownName."""
         lines = self._lines()
-        if lines is None:
-            models = self._read()
-            return models[find_id(models, name)]
-        return self._from_line(lines[find_id(lines, name)])
+        if lines is not None:
+            try:
+                return entry_from_json(json.loads(lines[find_id(lines, name)]))
+            except ValueError:
+                pass  # a damaged line; reading the whole file mends it
+        models = self._read()
+        return models[find_id(models, name)]
 
     def add(self, entry: ModelEntry, replace: bool = False) -> None:
         """Register a model whose config file stands already (`config_file.write_config`).
@@ -225,6 +230,11 @@ class Registry:
         else:
             journal.recover(self.folder, lambda intent: self._is_committed(models, intent), self._put_back)
 
+    def _aside(self) -> Path:
+        name = f"{FILE}.corrupt-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
+        names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
+        return next(path for path in map(self.file.with_name, names) if not path.exists())
+
     def _settle(self) -> None:
         """Mend what a kill left half done, if this isn't another process at work right now."""
         if self._depth == 0 and journal.pending(self.folder):
@@ -253,7 +263,7 @@ class Registry:
         except FileNotFoundError:
             pass
         except CorruptRegistryError:
-            aside = self.file.with_name(f"{FILE}.corrupt-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}")
+            aside = self._aside()
             replace(self.file, aside)
             reason += f", set aside as {aside.name}"
         found, problems = scan(self.folder)
@@ -273,13 +283,6 @@ class Registry:
             return split(self.file.read_bytes())
         except FileNotFoundError:
             return None
-
-    def _from_line(self, line: bytes) -> ModelEntry:
-        try:
-            return entry_from_json(json.loads(line))
-        except ValueError:
-            self._read()  # mends the file, if that is what is wrong
-            raise RegistryError(f"{self.file} was corrupt; run the command again") from None
 
     def _write_one(self, entry: ModelEntry) -> None:
         """Write the registry with `entry` in place of the one of that id, from which only tags may differ."""

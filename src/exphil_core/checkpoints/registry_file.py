@@ -122,7 +122,7 @@ def split(content: bytes) -> dict[str, bytes] | None:
     body = content[len(_HEAD) : content.rfind(_TAIL)]
     if not content.startswith(_HEAD) or not content.endswith(b"\n}\n") or _TAIL not in content:
         return None
-    lines = {match[2].decode(): match[1] for match in _LINE.finditer(body)}
+    lines = {match[2].decode(errors="replace"): match[1] for match in _LINE.finditer(body)}
     return lines if len(lines) == body.count(b"\n") + 1 else None
 
 
