@@ -139,8 +139,11 @@ def target_rows(game: Game, fighter: int, drop_idle: bool) -> npt.NDArray[np.boo
 
 
 def idle_rows(cells_TC: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Rows (T,) that belong to a stretch of IDLE_FRAMES or more without an input change."""
+    """Rows (T,) of a stretch of IDLE_FRAMES or more without an input change. The input that such a stretch
+    begins with was a decision, and is none of them."""
     changed = np.flatnonzero((cells_TC[1:] != cells_TC[:-1]).any(axis=1)) + 1
     starts = np.r_[0, changed]
     lengths = np.diff(np.r_[starts, len(cells_TC)])
-    return np.repeat(lengths >= IDLE_FRAMES, lengths)
+    idle = np.repeat(lengths >= IDLE_FRAMES, lengths)
+    idle[changed] = False
+    return idle

@@ -1,0 +1,147 @@
+"""What is trained on: filters, samples, idle sides, and the count of what is left out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exphil_core.errors import ExphilError
+from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
+from exphil_core.replays.controller import NEUTRAL
+from exphil_core.replays.filters import IDLE_FRAMES, GameFilter, collect, idle_rows, target_rows
+from exphil_core.replays.game import Game
+from exphil_core.replays.split import holdout_key, split_games
+
+
+@pytest.fixture
+def files(demo_folder: Path) -> list[Path]:
+    return sorted(demo_folder.glob("*.slp"))
+
+
+def names(files: list[Path], **wanted: object) -> set[str]:
+    return {game.info.path.name for game in collect(files, GameFilter(**wanted)).games}  # type: ignore[arg-type]
+
+
+def test_everything_is_kept_by_default(files: list[Path]) -> None:
+    collection = collect(files, GameFilter())
+    assert len(collection.games) == len(files)
+    assert set(collection.sides) == {(0, 1)}
+    assert not collection.left_out
+
+
+def test_a_character_is_imitated_on_its_own_side_and_on_both_of_a_ditto(files: list[Path]) -> None:
+    collection = collect(files, GameFilter(character="mewtwo"))
+    assert collection.games
+    for game, sides in zip(collection.games, collection.sides, strict=True):
+        chosen = tuple(i for i, p in enumerate(game.info.players) if p.character.name == "mewtwo")
+        assert sides == chosen
+    assert collection.reasons()["other characters"] == len(files) - len(collection.games)
+
+
+def test_opponent_and_stage_filter(files: list[Path]) -> None:
+    games = collect(files, GameFilter(character="fox", opponent=("mewtwo",))).games
+    assert games
+    assert all({p.character.name for p in g.info.players} == {"fox", "mewtwo"} for g in games)
+    stage = games[0].info.stage.name
+    assert 0 < len(names(files, stage=(stage,))) < len(files)
+    assert names(files, stage=(stage,)) < names(files)
+
+
+def test_short_games_are_left_out_with_the_reason(files: list[Path]) -> None:
+    collection = collect(files, GameFilter(min_frames=10**6))
+    assert not collection.games
+    assert collection.reasons() == {"shorter than --min-frames": len(files)}
+
+
+def test_max_files_draws_a_sample_that_depends_on_content_and_seed_alone(
+    files: list[Path], tmp_path: Path
+) -> None:
+    first = names(files, max_files=3, seed=1)
+    assert len(first) == 3
+    assert first == names(files[::-1], max_files=3, seed=1)
+    assert any(names(files, max_files=3, seed=seed) != first for seed in range(2, 6))
+    renamed = [Path(shutil.copy(path, tmp_path / f"{9 - i}.slp")) for i, path in enumerate(files)]
+    kept = collect(renamed, GameFilter(max_files=3, seed=1)).games
+    by_hash = {g.info.sha256 for g in collect(files, GameFilter(max_files=3, seed=1)).games}
+    assert {game.info.sha256 for game in kept} == by_hash
+
+
+def test_the_sample_is_taken_after_the_filters(files: list[Path]) -> None:
+    collection = collect(files, GameFilter(character="mewtwo", max_files=2))
+    assert len(collection.games) == 2
+
+
+def test_the_same_content_twice_counts_once(files: list[Path], tmp_path: Path) -> None:
+    copy = Path(shutil.copy(files[0], tmp_path / "copy.slp"))
+    collection = collect([*files, copy], GameFilter())
+    assert len(collection.games) == len(files)
+    assert [item.path for item in collection.left_out] == [copy]
+
+
+def test_a_bad_file_is_named_and_the_rest_goes_on(files: list[Path], tmp_path: Path) -> None:
+    bad, empty = tmp_path / "bad.slp", tmp_path / "empty.slp"
+    bad.write_bytes(b"nonsense")
+    empty.touch()
+    collection = collect([bad, *files, empty, tmp_path / "gone.slp"], GameFilter())
+    assert len(collection.games) == len(files)
+    assert {item.path.name: item.kind for item in collection.left_out} == {
+        "bad.slp": "unreadable",
+        "empty.slp": "empty file",
+        "gone.slp": "unreadable",
+    }
+
+
+def test_real_sheik_games_are_found_by_either_form(real_replays: Path) -> None:
+    path = next(real_replays.glob("games/sheik-fox_BF_*.slp"))
+    assert collect([path], GameFilter(character="sheik")).sides == ((0,),)
+    assert not collect([path], GameFilter(character="marth")).games
+
+
+def test_a_side_that_does_nothing_for_ten_seconds_is_idle_there() -> None:
+    moving = np.tile(NEUTRAL, (IDLE_FRAMES * 3, 1))
+    moving[101::2, 0] = 1
+    moving[200 : 200 + IDLE_FRAMES + 1] = NEUTRAL
+    idle = idle_rows(moving)
+    # The release at row 200 was a decision; what follows until the next press wasn't.
+    assert np.flatnonzero(idle).tolist() == list(range(201, 200 + IDLE_FRAMES + 1))
+    assert not idle_rows(moving[: IDLE_FRAMES - 1]).any()
+    assert idle_rows(np.tile(NEUTRAL, (IDLE_FRAMES, 1))).all()
+
+
+def test_targets_begin_when_inputs_count(demo_games: list[Game]) -> None:
+    rows = target_rows(demo_games[0], 0, drop_idle=False)
+    assert np.flatnonzero(rows)[0] == FIRST_PLAYABLE_FRAME - FIRST_FRAME
+    assert rows[FIRST_PLAYABLE_FRAME - FIRST_FRAME :].all()
+
+
+def hashes(count: int) -> list[str]:
+    rng = np.random.default_rng(3)
+    return [rng.bytes(32).hex() for _ in range(count)]
+
+
+def test_held_out_games_depend_on_their_own_content_alone() -> None:
+    games = hashes(400)
+    _, held = split_games(games, 0.1)
+    assert 0.05 < len(held) / len(games) < 0.15
+    chosen = {games[i] for i in held}
+    some = games[100:250][::-1]
+    _, again = split_games(some, 0.1)
+    assert {some[i] for i in again} == chosen & set(some)
+
+
+def test_at_least_one_game_is_held_out_and_one_is_not() -> None:
+    for sha in hashes(40):
+        for other in hashes(4):
+            pair = [sha, other + "0"]
+            train, held = split_games(pair, 0.1)
+            assert len(train) == len(held) == 1
+            assert holdout_key(pair[held[0]]) <= holdout_key(pair[train[0]])
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_games_are_too_few(count: int) -> None:
+    with pytest.raises(ExphilError, match="at least two"):
+        split_games(hashes(count), 0.1)

@@ -1,0 +1,54 @@
+"""Which files a source names, and what is said of one that names none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exphil_core.errors import ExphilError
+from exphil_core.replays.sources import find_replays
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.slp", "b [W].slp", "deep/er/c.SLP", "notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def found(*sources: object) -> list[str]:
+    return [path.name for path in find_replays(map(str, sources))]
+
+
+def test_folders_are_searched_recursively_and_other_files_passed_over(folder: Path) -> None:
+    assert found(folder) == ["a.slp", "b [W].slp", "c.SLP"]
+
+
+def test_files_globs_and_folders_together_count_each_file_once(folder: Path) -> None:
+    assert found(folder / "a.slp", folder / "*.slp", folder) == ["a.slp", "b [W].slp", "c.SLP"]
+
+
+def test_brackets_in_a_file_name_are_no_glob(folder: Path) -> None:
+    assert found(folder / "b [W].slp") == ["b [W].slp"]
+
+
+def test_a_recursive_glob(folder: Path) -> None:
+    assert found(folder / "**" / "*.SLP") == ["c.SLP"]
+
+
+def test_a_wrong_path_names_the_nearest(folder: Path) -> None:
+    with pytest.raises(ExphilError, match=r'there is no file or folder ".*deeep" \(did you mean "deep"\?\)'):
+        find_replays([str(folder / "deeep")])
+
+
+def test_a_folder_without_replays_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ExphilError, match=r"no \.slp files in"):
+        find_replays([str(tmp_path)])
+
+
+def test_a_glob_without_matches_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ExphilError, match=r"no \.slp files in"):
+        find_replays([str(tmp_path / "*.slp")])

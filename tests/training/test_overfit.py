@@ -1,0 +1,42 @@
+"""Every backbone can learn one stretch of a game by heart: if that fails, nothing else matters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from exphil_core.features.schema import observation_schema
+from exphil_core.models.policy import build_policy, policy_shape
+from exphil_core.models.prior import fit_prior
+from exphil_core.plugin_manager import PluginManager, load_plugins
+from exphil_core.replays.game import Game
+from exphil_core.training.batches import to_tensors
+from exphil_core.training.frames import build_store
+
+FRAMES, STEPS = 90, 200
+
+
+@pytest.mark.parametrize("name", load_plugins().names("exphil_backbones"))
+def test_one_stretch_is_learned_by_heart(name: str, manager: PluginManager, demo_games: list[Game]) -> None:
+    store = build_store(demo_games[:1], [(0,)])
+    prior = fit_prior(*store.targets())
+    torch.manual_seed(0)
+    policy = build_policy(manager, policy_shape(name, (48,), {}, observation_schema()))
+    policy.head.set_prior(prior)
+    batch = store.batch(300 + np.arange(FRAMES)[None], np.array([0]), np.ones((1, FRAMES), bool))
+    tensors = to_tensors(batch, torch.device("cpu"))
+    optimiser = torch.optim.Adam(policy.parameters(), lr=5e-3)
+    losses = []
+    for _ in range(STEPS):
+        parts, _ = policy.loss(
+            tensors.floats, tensors.ids, tensors.decided, tensors.target, policy.initial_state(1)
+        )
+        loss = parts.sum(-1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    baseline = prior.repeat_loss(batch.target, batch.decided).sum(-1).mean()
+    assert losses[0] == pytest.approx(baseline, rel=0.01)
+    assert losses[-1] < 0.1 * losses[0]

@@ -1,0 +1,221 @@
+"""A whole run: files that stand alone, a registry entry that agrees with them, the same bytes for the same seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+
+from exphil_core.checkpoints.registry import Registry
+from exphil_core.checkpoints.store import load_policy, read_description
+from exphil_core.config.resolve import resolve
+from exphil_core.errors import ExphilError
+from exphil_core.features.schema import observation_schema
+from exphil_core.models.policy import Policy
+from exphil_core.plugin_manager import PluginManager
+from exphil_core.training import loop
+from exphil_core.training.metrics import append_metrics, read_metrics
+from exphil_core.training.prepare import prepare
+from exphil_core.training.reporter import SilentReporter
+from exphil_core.training.run import TrainedModel, train
+
+Run = Callable[..., TrainedModel]
+
+
+def files(model: TrainedModel) -> dict[str, Path]:
+    stem = model.folder / model.entry.id
+    return {
+        "weights": stem.with_suffix(".safetensors"),
+        "policy": stem.with_name(stem.name + "_policy.safetensors"),
+        "config": stem.with_name(stem.name + "_config.json"),
+        "metrics": stem.with_name(stem.name + "_metrics.jsonl"),
+    }
+
+
+def test_a_run_leaves_files_that_safetensors_and_json_alone_can_read(small_run: Run) -> None:
+    model = small_run(epochs="2", max_steps=None)
+    paths = files(model)
+    assert sorted(p.name for p in model.folder.iterdir() if not p.name.startswith((".", "registry"))) == sorted(
+        p.name for p in paths.values()
+    )
+    weights = safetensors.numpy.load_file(paths["weights"])
+    policy = safetensors.numpy.load_file(paths["policy"])
+    assert weights.keys() == policy.keys()
+    assert all(np.isfinite(tensor).all() for tensor in weights.values())
+    for kind in ("weights", "policy"):
+        assert hashlib.sha256(paths[kind].read_bytes()).hexdigest() == model.entry.sha256[kind]
+    config = json.loads(paths["config"].read_text())
+    registry = json.loads((model.folder / "registry.json").read_text())
+    assert registry["models"] == [config["model"]]
+    assert registry["leaderboard"]["best_overall"] == model.entry.id
+    lines = [json.loads(line) for line in paths["metrics"].read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert lines == config["results"]["history"]
+    assert config["results"]["val_loss"] == min(line["val_loss"] for line in lines) == model.entry.val_loss
+    assert config["observation"] == observation_schema().as_json()
+
+
+def test_held_out_games_are_no_training_games(small_run: Run) -> None:
+    config = json.loads(files(small_run())["config"].read_text())
+    held, trained = config["results"]["validation_games"], config["data"]["training_games"]
+    assert held
+    assert trained
+    assert not set(held) & set(trained)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(small_run: Run, tmp_path: Path) -> None:
+    runs = [small_run(seed=seed, checkpoints=str(tmp_path / str(i))) for i, seed in enumerate("110")]
+    hashes = [run.entry.sha256 for run in runs]
+    assert hashes[0] == hashes[1] != hashes[2]
+    assert files(runs[0])["policy"].read_bytes() == files(runs[1])["policy"].read_bytes()
+
+
+def test_a_loaded_policy_is_the_trained_one(small_run: Run, manager: PluginManager) -> None:
+    model = small_run()
+    policy, description = load_policy(files(model)["policy"], manager)
+    weights = safetensors.numpy.load_file(files(model)["weights"])
+    for name, tensor in policy.state_dict().items():
+        assert (tensor.numpy() == weights[name]).all(), name
+    assert description["delay"] == 0
+    assert description["observation"]["id"] == model.entry.schema
+
+
+def test_two_runs_in_the_same_second_get_two_names(small_run: Run) -> None:
+    ids = [small_run().entry.id for _ in range(3)]
+    assert ids == ["gru_20260119_123456", "gru_20260119_123456_2", "gru_20260119_123456_3"]
+    assert len(json.loads((small_run().folder / "registry.json").read_text())["models"]) == 4
+
+
+def test_the_best_epoch_is_kept(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Tensor] = []
+    scores = iter([2.0, 1.0, 3.0])
+    real = loop.validate
+
+    def scripted(policy: Policy, *args: object) -> object:
+        import attrs
+
+        seen.append(policy.head.enter.weight.detach().clone())
+        return attrs.evolve(real(policy, *args), val_loss=next(scores))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "validate", scripted)
+    model = small_run(epochs="3", max_steps=None)
+    assert model.outcome.best is not None
+    assert model.outcome.best.epoch == 2
+    assert model.entry.val_loss == 1.0
+    weights = safetensors.numpy.load_file(files(model)["weights"])
+    assert (weights["head.enter.weight"] == seen[1].numpy()).all()
+    assert (weights["head.enter.weight"] != seen[2].numpy()).any()
+
+
+def test_ctrl_c_keeps_the_epochs_that_were_validated(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = loop.Trainer._epoch, []
+
+    def interrupted(self: loop.Trainer, epoch: int, outcome: loop.Outcome) -> object:
+        calls.append(epoch)
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return real(self, epoch, outcome)
+
+    monkeypatch.setattr(loop.Trainer, "_epoch", interrupted)
+    model = small_run(epochs="5", max_steps=None)
+    assert calls == [1, 2]
+    assert model.outcome.interrupted
+    assert model.entry.epochs == 1
+    assert Registry(model.folder).get(model.entry.id).id == model.entry.id
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_nothing(
+    manager: PluginManager, demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.Trainer, "_epoch", interrupted)
+    run = resolve(manager, flags={"replays": (str(demo_folder),), "checkpoints": str(tmp_path / "c")})
+    assert train(run, manager, SilentReporter()) is None
+    assert not list((tmp_path / "c").glob("gru*"))
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(
+    small_run: Run, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    real, calls = loop.Trainer._step, []
+
+    def broken(self: loop.Trainer, step: object) -> object:
+        calls.append(step)
+        if len(calls) > 60 * (epoch - 1):
+            with torch.no_grad():
+                self.policy.head.enter.weight.fill_(math.nan)
+        return real(self, step)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop.Trainer, "_step", broken)
+    if epoch == 1:
+        with pytest.raises(ExphilError, match="the loss is nan at step 1: try a smaller --lr"):
+            small_run(epochs="3", max_steps=None, window_size="100")
+        return
+    model = small_run(epochs="3", max_steps=None, window_size="100")
+    assert model.outcome.failed
+    assert model.entry.epochs >= 1
+    assert all(np.isfinite(t).all() for t in safetensors.numpy.load_file(files(model)["weights"]).values())
+
+
+def test_training_beats_the_repeat_baseline_on_demo_games(small_run: Run) -> None:
+    model = small_run(backbone="mlp", hidden_sizes="32", epochs="4", max_steps=None, batch_size="256", lr="0.003")
+    assert model.outcome.best is not None
+    score = model.outcome.best.validation
+    assert score.val_loss < 0.95 * score.baseline_repeat < score.baseline_marginal
+
+
+def test_nothing_is_written_where_nothing_can_be_trained(manager: PluginManager, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.slp"
+    bad.write_bytes(b"nonsense")
+    run = resolve(manager, flags={"replays": (str(bad),), "checkpoints": str(tmp_path / "c")})
+    with pytest.raises(ExphilError, match="none of the 1 replay files can be trained on: 1 unreadable"):
+        train(run, manager, SilentReporter())
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_checkpoints_path_that_is_a_file_is_refused_before_reading(
+    manager: PluginManager, demo_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "c").touch()
+    run = resolve(manager, flags={"replays": (str(demo_folder),), "checkpoints": str(tmp_path / "c" / "d")})
+    with pytest.raises(ExphilError, match=r"--checkpoints .*: .*c is a file, not a folder"):
+        prepare(run, manager, SilentReporter())
+
+
+def test_asking_for_cuda_where_there_is_none_is_an_error(
+    manager: PluginManager, demo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    run = resolve(manager, flags={"replays": (str(demo_folder),), "device": "cuda"})
+    with pytest.raises(ExphilError, match="torch sees no CUDA device"):
+        prepare(run, manager, SilentReporter())
+
+
+def test_metrics_survive_a_torn_last_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"epoch": 1}\n{"epoch": 2, "val_l')
+    append_metrics(path, {"epoch": 2})
+    assert read_metrics(path) == [{"epoch": 1}, {"epoch": 2}]
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, b"\xff" * 1000])
+def test_a_file_that_is_no_policy_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x_policy.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ExphilError, match="x_policy.safetensors"):
+        read_description(path)
+
+
+def test_weights_are_no_policy(small_run: Run) -> None:
+    with pytest.raises(ExphilError, match="not a policy file"):
+        read_description(files(small_run())["weights"])

@@ -1,0 +1,203 @@
+"""Every setting of a training run changes what it says. A setting without a case here fails the test below."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from exphil_core.config.resolve import resolve
+from exphil_core.config.schema import TrainConfig
+from exphil_core.errors import UsageError
+from exphil_core.plugin_manager import PluginManager
+from exphil_core.replays import filters
+from exphil_core.replays.slp import read_game
+from exphil_core.sandbox import NEUTRAL, Controller, GameState, ScriptedPlayer, make_replays
+from exphil_core.training.reporter import SilentReporter
+from exphil_core.training.run import TrainedModel, train
+
+Run = Callable[..., TrainedModel]
+
+# Settings whose effect shows in the weights of an otherwise equal run: (setting, value, what the run needs).
+WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
+    ("backbone", "mamba", {}),
+    ("hidden_sizes", "8,8", {}),
+    ("window_size", "20", {}),
+    ("backbone_options", {"d_state": "4"}, {"backbone": "mamba"}),
+    ("mirror", "1.0", {}),
+    ("batch_size", "3", {}),
+    ("lr", "0.01", {}),
+    ("schedule", "constant", {}),
+    ("warmup_steps", "0", {"max_steps": "20", "epochs": "9"}),
+    ("weight_decay", "0.5", {}),
+    ("grad_clip", "0.001", {}),
+    ("seed", "1", {}),
+    ("delay", "5", {}),
+    ("max_steps", "5", {}),
+]
+# Settings with a test of their own below.
+OWN_TEST = {
+    "replays", "character", "opponent", "stage", "min_frames", "max_files", "any_player", "drop_idle", "rollback",
+    "validation_fraction", "temporal", "features", "epochs", "device", "threads", "max_time", "checkpoints",
+    "naming", "tags",
+}  # fmt: skip
+
+
+def config_of(model: TrainedModel) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((model.folder / model.entry.config_path).read_text())
+    return document
+
+
+def test_every_setting_is_tested() -> None:
+    names = {field.name for field in attrs.fields(TrainConfig)}
+    assert names == {name for name, _, _ in WEIGHTS} | OWN_TEST
+
+
+@pytest.mark.parametrize(("name", "value", "base"), WEIGHTS, ids=[case[0] for case in WEIGHTS])
+def test_it_changes_the_weights(
+    small_run: Run, tmp_path: Path, name: str, value: Any, base: dict[str, Any]
+) -> None:
+    plain = small_run(**base, checkpoints=str(tmp_path / "plain"))
+    changed = small_run(**{**base, name: value}, checkpoints=str(tmp_path / "changed"))
+    assert plain.entry.sha256["weights"] != changed.entry.sha256["weights"]
+    assert config_of(changed)["origins"][name] == "flag"
+
+
+def test_replays(small_run: Run, demo_folder: Path) -> None:
+    some = sorted(map(str, demo_folder.glob("*.slp")))[:3]
+    assert config_of(small_run(replays=tuple(some)))["data"]["replays"] == 2
+
+
+def test_character_opponent_and_stage(small_run: Run, demo_folder: Path) -> None:
+    games = [read_game(path) for path in demo_folder.glob("*.slp")]
+    everyone = config_of(small_run())["data"]
+    fox = small_run(character="Fox")
+    assert fox.entry.character == "fox"
+    assert config_of(fox)["data"]["training_sides"] < everyone["training_sides"]
+    casts = [[player.character.name for player in game.info.players] for game in games]
+    against = config_of(small_run(opponent="mewtwo"))
+    facing = sum(cast[1 - side] == "mewtwo" for cast in casts for side in (0, 1))
+    sides = against["data"]["training_sides"] + len(against["results"]["validation_sides"])
+    assert sides == facing < 2 * len(games)
+    stages = [game.info.stage.name for game in games]
+    wanted = sorted(set(stages))[:3]
+    data = config_of(small_run(stage=",".join(wanted)))["data"]
+    assert data["left_out"] == {"another stage": sum(stage not in wanted for stage in stages)}
+
+
+def test_min_frames_and_max_files(small_run: Run, tmp_path: Path) -> None:
+    make_replays(tmp_path / "mixed", games=2, minutes=0.4, seed=1)
+    make_replays(tmp_path / "mixed", games=3, minutes=0.1, seed=2)
+    lengths = sorted(len(read_game(path)) for path in (tmp_path / "mixed").glob("*.slp"))
+    data = config_of(small_run(replays=(str(tmp_path / "mixed"),), min_frames=str(lengths[-2])))["data"]
+    assert data["left_out"] == {"shorter than --min-frames": 3}
+    assert config_of(small_run(max_files="3"))["data"]["replays"] == 2
+
+
+def test_validation_fraction(small_run: Run) -> None:
+    few, many = (config_of(small_run(validation_fraction=f))["results"] for f in ("0.01", "0.9"))
+    assert len(few["validation_games"]) < len(many["validation_games"])
+
+
+def test_any_player_lets_cpu_games_in(small_run: Run, demo_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cpu"
+    folder.mkdir()
+    for path in demo_folder.glob("*.slp"):
+        content = bytearray(path.read_bytes())
+        start = content.index(b"\x36\x03", content.index(b"\x35"))
+        player_types = [start + 0x66 + 0x24 * port for port in range(4)]
+        seat = next(at for at in player_types if content[at] == 0)
+        content[seat] = 1
+        (folder / path.name).write_bytes(content)
+    with pytest.raises(Exception, match="none of the 6 replay files can be trained on: 6 a CPU player"):
+        small_run(replays=(str(folder),))
+    assert config_of(small_run(replays=(str(folder),), any_player=True))["data"]["replays"] > 0
+
+
+def test_drop_idle_leaves_out_a_side_that_does_nothing(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ScriptedPlayer.act
+
+    def asleep(self: ScriptedPlayer, state: GameState | None) -> Controller:
+        chosen = real(self, state)
+        return NEUTRAL if self._index == 1 else chosen
+
+    monkeypatch.setattr(ScriptedPlayer, "act", asleep)
+    folder = tmp_path / "idle"
+    make_replays(folder, games=3, minutes=0.4, seed=3)
+    monkeypatch.undo()
+    dropped, kept = (config_of(small_run(replays=(str(folder),), drop_idle=drop)) for drop in (True, False))
+    assert dropped["data"]["training_examples"] < 0.6 * kept["data"]["training_examples"]
+    # The canonical loss does not depend on it: the same held-out frames.
+    assert dropped["results"]["validation_frames"] == kept["results"]["validation_frames"]
+
+
+def test_rollback_says_which_version_is_read(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = set()
+
+    def spy(path: Path, **how: Any) -> Any:
+        asked.add(how["rollback"])
+        return read_game(path, **how)
+
+    monkeypatch.setattr(filters, "read_game", spy)
+    small_run(rollback="first")
+    small_run()
+    assert asked == {"first", "last"}
+
+
+def test_temporal_must_agree_with_the_backbone(manager: PluginManager) -> None:
+    for backbone, temporal in (("gru", False), ("mlp", True)):
+        with pytest.raises(UsageError, match="temporal and backbone contradict each other"):
+            resolve(manager, flags={"backbone": backbone, "temporal": temporal})
+        resolve(manager, flags={"backbone": backbone, "temporal": not temporal})
+
+
+def test_features_widen_the_observation(small_run: Run, manager: PluginManager, tmp_path: Path) -> None:
+    name = next(iter(manager.names("exphil_character_features")), None)
+    if name is None:
+        pytest.skip("no plugin with a character feature is installed")
+    plain, wider = small_run(), small_run(features=name, checkpoints=str(tmp_path / "wider"))
+    assert wider.entry.schema != plain.entry.schema
+    columns = len(manager.get("exphil_character_features", name).spec.columns)
+    count = [len(config_of(model)["observation"]["columns"]) for model in (plain, wider)]
+    assert count[1] == count[0] + 2 * columns
+    assert len(wider.entry.plugins) == 2
+
+
+def test_epochs(small_run: Run) -> None:
+    model = small_run(epochs="3", max_steps=None, backbone="mlp", batch_size="2000")
+    assert [result.epoch for result in model.outcome.history] == [1, 2, 3]
+    assert model.entry.epochs == model.entry.total_epochs == 3
+
+
+def test_device_and_threads(small_run: Run) -> None:
+    provenance = config_of(small_run(threads="1", device="cpu"))["provenance"]
+    assert (provenance["threads"], provenance["device"]) == (1, "cpu")
+
+
+def test_max_time(small_run: Run) -> None:
+    model = small_run(epochs="500", max_steps=None, max_time="0.01s")
+    assert model.outcome.stopped.startswith("--max-time")
+    assert len(model.outcome.history) == 1
+
+
+def test_checkpoints_naming_and_tags(small_run: Run, tmp_path: Path) -> None:
+    model = small_run(checkpoints=str(tmp_path / "else/where"), naming="hybrid", tags="good,first")
+    assert model.entry.path == "any/gru_20260119_123456.safetensors"
+    assert (tmp_path / "else/where" / model.entry.path).is_file()
+    assert model.entry.tags == ("first", "good")
+
+
+def test_a_read_replay_folder_is_left_as_it_was(manager: PluginManager, demo_folder: Path, tmp_path: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in demo_folder.iterdir()}
+    run = resolve(
+        manager,
+        flags={"replays": (str(demo_folder),), "checkpoints": str(tmp_path), "max_steps": "1", "hidden_sizes": "8"},
+    )
+    assert train(run, manager, SilentReporter()) is not None
+    assert {path.name: path.stat().st_mtime_ns for path in demo_folder.iterdir()} == before
