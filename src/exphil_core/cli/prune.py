@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from exphil_core.cli.main import manager_of
 from exphil_core.cli.output import print_json, print_table
 from exphil_core.cli.registry_options import folder_option, json_option, open_registry, size_text
 from exphil_core.cli.settings import default_text, flag_of
 from exphil_core.errors import UsageError
 from exphil_core.options import OptionInfo, check_values, field_types, info_of
-from exphil_core.plugin_manager import PluginManager, Registered, load_plugins
+from exphil_core.plugin_manager import PluginManager, Registered
 
 if TYPE_CHECKING:
     from exphil_core.checkpoints.pruning import NamedStrategy, PruningPlan
@@ -59,15 +60,10 @@ class PruneCommand(click.Command):
         taken = {name for parameter in own for name in (*parameter.opts, *parameter.secondary_opts)}
         added = [
             _option(flag, owners)
-            for flag, owners in strategy_flags(_manager(ctx)).items()
+            for flag, owners in strategy_flags(manager_of(ctx)).items()
             if f"--{flag}" not in taken
         ]
         return [*added, *own]
-
-
-def _manager(ctx: click.Context) -> PluginManager:
-    manager = ctx.find_root().obj
-    return manager if isinstance(manager, PluginManager) else load_plugins()
 
 
 def _option(flag: str, owners: list[StrategyFlag]) -> click.Option:
@@ -179,7 +175,7 @@ def prune(
     from exphil_core.checkpoints.files import sweep
     from exphil_core.checkpoints.pruning import carry_out, plan_pruning
 
-    strategies = chosen_strategies(_manager(ctx), names, values)
+    strategies = chosen_strategies(manager_of(ctx), names, values)
     registry = open_registry(folder)
     # Under the lock, what was printed is what happens. A dry run writes nothing, not even a lock.
     with nullcontext() if dry_run or not registry.folder.is_dir() else registry.lock():

@@ -1,0 +1,1 @@
+"""A pruning strategy for ExPhil: the best models of each character, within a disk budget."""
