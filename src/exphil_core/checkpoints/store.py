@@ -61,7 +61,9 @@ def read_description(path: Path) -> dict[str, Any]:
         description: dict[str, Any] = json.loads(metadata[METADATA_KEY])
         version = description["format"]
     except (KeyError, ValueError, TypeError):
-        raise ExphilError(f"{path}: not a policy file; use the one that ends in _policy.safetensors") from None
+        raise ExphilError(
+            f"{path}: not a policy file; use the one that ends in _policy.safetensors"
+        ) from None
     if version != FORMAT:
         raise ExphilError(
             f"{path}: policy format {version} is not the one that this ExPhil reads ({FORMAT}); update exphil-core"

@@ -15,6 +15,13 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def shown(value: object) -> str:
+    """A setting's value for people: lists with commas, "-" for nothing."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value)) or "-"
+    return "-" if value is None or value == {} else str(value)
+
+
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """A table: drawn with rich where stdout is a terminal, otherwise plain columns that `awk` can read."""
     texts = [["" if cell is None else str(cell) for cell in row] for row in rows]

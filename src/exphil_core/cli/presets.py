@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from exphil_core.cli.main import manager_of
-from exphil_core.cli.output import print_json, print_table
+from exphil_core.cli.output import print_json, print_table, shown
 from exphil_core.config.presets import preset_layers
 from exphil_core.plugin_manager import PluginManager
 
@@ -22,12 +22,6 @@ def _merged(manager: PluginManager, name: str) -> dict[str, Any]:
     for layer in preset_layers(manager, name):
         values.update(layer.values)
     return values
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value))
-    return "all" if value is None else str(value)
 
 
 @presets.command("list")
@@ -60,8 +54,8 @@ def list_presets(ctx: click.Context, as_json: bool) -> None:
                 row["name"],
                 row["origin"],
                 row["settings"].get("epochs", "-"),
-                _shown(row["settings"].get("max_files")),
-                _shown(row["settings"].get("hidden_sizes", "-")),
+                row["settings"].get("max_files") or "all",
+                shown(row["settings"].get("hidden_sizes")),
                 row["settings"].get("backbone", "-"),
                 row["settings"].get("window_size", "-") if row["temporal"] else "-",
                 row["settings"].get("character", "-"),
@@ -97,10 +91,4 @@ def show_preset(ctx: click.Context, name: str, resolved: bool, as_json: bool) ->
     if as_json:
         print_json({key: {"value": value, "origin": origin} for key, value, origin in rows})
         return
-    print_table(("setting", "value", "origin"), [(k, _shown_exactly(v), o) for k, v, o in rows])
-
-
-def _shown_exactly(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value)) or "-"
-    return "-" if value is None or value == {} else str(value)
+    print_table(("setting", "value", "origin"), [(k, shown(v), o) for k, v, o in rows])

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
 from exphil_core.cli.main import INTERRUPTED, manager_of
+from exphil_core.cli.output import shown
+from exphil_core.cli.progress import make_reporter
 from exphil_core.cli.settings import given_flags, setting_flags, spread_greedy
+from exphil_core.config.files import read_settings
 from exphil_core.config.resolve import ResolvedConfig, resolve
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from exphil_core.training.reporter import Reporter
 
 # What `--demo` trains on: enough for a small model with memory to beat both baselines within two minutes.
 DEMO_GAMES, DEMO_MINUTES, DEMO_SEED = 24, 2.0, 0
@@ -27,6 +35,13 @@ class TrainCommand(click.Command):
 
 @click.command(cls=TrainCommand)
 @click.option("--preset", metavar="NAME", help="Named settings; see `exphil presets list`.  [none]")
+@click.option(
+    "--config",
+    "settings_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Settings from a .json or .toml file, or from a model's config file.  [none]",
+)
 @click.option("--demo", is_flag=True, help="Make games with the sandbox and train on those.")
 @click.option(
     "--progress",
@@ -35,10 +50,18 @@ class TrainCommand(click.Command):
     show_default=True,
     help="How to show progress.",
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be read, trained and written; do nothing.")
 @setting_flags(TrainConfig)
 @click.pass_context
 def train(
-    ctx: click.Context, /, preset: str | None, demo: bool, progress: str, **values: Any
+    ctx: click.Context,
+    /,
+    preset: str | None,
+    settings_file: Path | None,
+    demo: bool,
+    progress: str,
+    dry_run: bool,
+    **values: Any,
 ) -> None:
     """Train a model on replays.
 
@@ -46,25 +69,41 @@ def train(
     Example:
       exphil train --replays ~/Slippi --character fox --backbone gru --epochs 5
 
-    Settings come from defaults < preset < flags; the default of each stands in brackets.
+    Settings come from defaults < preset < --config file < flags; the default of each stands in brackets.
     """
     flags = given_flags(TrainConfig, values)
     if demo and "replays" in flags:
         raise UsageError("--demo makes its own replays: give either --demo or --replays")
-    run = resolve(manager_of(ctx), preset=preset, flags=flags)
+    file = read_settings(settings_file) if settings_file else None
+    run = resolve(
+        manager_of(ctx),
+        preset=preset or (file.preset if file else None),
+        layers=[file.layer] if file else [],
+        flags=flags,
+    )
+    if demo and run.config.replays:
+        run = attrs.evolve(run, config=attrs.evolve(run.config, replays=()))
     if not demo and not run.config.replays:
         raise UsageError("no replays: give --replays PATH…, or --demo to train on games made by the sandbox")
-    _train(ctx, run, demo, progress)
-
-
-def _train(ctx: click.Context, run: ResolvedConfig, demo: bool, progress: str) -> None:
-    from exphil_core.cli.progress import make_reporter
-
     reporter = make_reporter(progress)
+    _show_settings(run, reporter)
+    if dry_run:
+        from exphil_core.training.dry_run import dry_run as plan
+
+        for line in plan(run, manager_of(ctx), datetime.now(timezone.utc), demo):
+            click.echo(line)
+        return
+    _train(ctx, run, demo, reporter)
+
+
+def _show_settings(run: ResolvedConfig, reporter: Reporter) -> None:
     for key, value in attrs.asdict(run.config).items():
-        reporter.line(f"  {key} = {_shown(value)}  ({run.origins[key]})")
+        reporter.line(f"  {key} = {shown(value)}  ({run.origins[key]})")
     for warning in run.warnings:
         reporter.line(f"warning: {warning}")
+
+
+def _train(ctx: click.Context, run: ResolvedConfig, demo: bool, reporter: Reporter) -> None:
     if demo:
         run = _with_demo_replays(run, reporter)
 
@@ -90,14 +129,12 @@ def _train(ctx: click.Context, run: ResolvedConfig, demo: bool, progress: str) -
         ctx.exit(INTERRUPTED if outcome.interrupted else 1)
 
 
-def _with_demo_replays(run: ResolvedConfig, reporter: Any) -> ResolvedConfig:
-    from pathlib import Path
-
+def _with_demo_replays(run: ResolvedConfig, reporter: Reporter) -> ResolvedConfig:
     from exphil_core.sandbox import make_replays
 
     folder = Path(DEMO_FOLDER)
     reporter.start("making demo games", DEMO_GAMES, "games")
-    make_replays(
+    paths = make_replays(
         folder,
         games=DEMO_GAMES,
         minutes=DEMO_MINUTES,
@@ -108,12 +145,6 @@ def _with_demo_replays(run: ResolvedConfig, reporter: Any) -> ResolvedConfig:
     reporter.line(f"made {DEMO_GAMES} demo games in {folder} (a sandbox, not Melee)")
     return attrs.evolve(
         run,
-        config=attrs.evolve(run.config, replays=(str(folder),)),
+        config=attrs.evolve(run.config, replays=tuple(map(str, paths))),
         origins={**run.origins, "replays": "--demo"},
     )
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value)) or "-"
-    return "-" if value is None or value == {} else str(value)

@@ -77,6 +77,7 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
     for name, frames in (("training", training), ("held-out", held_out)):
         if frames.example_count() == 0:
             raise ExphilError(f"the {name} games hold no frame to imitate: nobody moves in them; add replays")
+    _warn_of_batch(run, training, reporter)
     prior = fit_prior(*training.targets())
     schema = observation_schema([feature.entry.spec for feature in features])
     torch.manual_seed(config.seed)
@@ -127,6 +128,18 @@ def read_games(files: Sequence[Path], run: ResolvedConfig, reporter: Reporter) -
     left = f"; left out {len(collection.left_out)}: {reasons}" if collection.left_out else ""
     reporter.line(f"{len(collection.games)} games, {frames:,} frames{left}")
     return collection
+
+
+def _warn_of_batch(run: ResolvedConfig, training: FrameStore, reporter: Reporter) -> None:
+    """A batch that the data can't fill is smaller than asked for: say so."""
+    config = run.config
+    size = config.batch_size or 1
+    if config.temporal:
+        there, unit = sum(-(-len(side) // config.window_size) for side in training.sides), "windows"
+    else:
+        there, unit = training.example_count(), "frames"
+    if size > there:
+        reporter.line(f"warning: batch_size {size} is more than the {there} {unit} there are to train on")
 
 
 def check_writable(folder: Path) -> None:

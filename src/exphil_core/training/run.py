@@ -52,7 +52,7 @@ def train(
     scheme = load_scheme(manager, run.config.naming)
     ready = prepare(run, manager, reporter)
     folder = Path(run.config.checkpoints).expanduser()
-    fields = _name_fields(run, moment)
+    fields = name_fields(run, moment)
     stem = reserve_stem(folder, scheme, fields)
     metrics = inside(folder, sibling(stem, METRICS))
     try:
@@ -67,7 +67,8 @@ def train(
     return TrainedModel(entry=entry, outcome=outcome, folder=folder)
 
 
-def _name_fields(run: ResolvedConfig, moment: datetime) -> NameFields:
+def name_fields(run: ResolvedConfig, moment: datetime) -> NameFields:
+    """What a naming scheme may use of a run that begins at `moment`."""
     config = run.config
     return NameFields(
         character=config.character,
