@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Any
 
 import attrs
@@ -27,7 +28,7 @@ from exphil_core.specs import (
 )
 
 CORE_DISTRIBUTION = "exphil-core"
-CHECK_HINT = "run `exphil plugins check`"
+CHECK_HINT = "see `exphil plugins check`"
 
 # hook -> (what users call one thing of it, the class of its specs)
 HOOKS: dict[str, tuple[str, type]] = {
@@ -58,7 +59,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"plugin {self.distribution}: {self.reason}; {self.remedy}"
+        return f"plugin {self.distribution}: {self.reason}; {self.remedy} ({CHECK_HINT})"
 
 
 @attrs.frozen
@@ -104,9 +105,11 @@ class PluginManager:
             raise unknown_name(kind, name, self.names(hook), hint)
         if len(found) > 1:
             first, second = (entry.origin.distribution for entry in found[:2])
+            if first == second:
+                raise ContestedName(f'{kind} "{name}" is registered twice by {first}; tell its author')
             raise ContestedName(
                 f'{kind} "{name}" comes from both {first} and {second}; uninstall one of them '
-                f"(`exphil plugins uninstall {second}`) or restrict loading with EXPHIL_PLUGINS"
+                f"(`pip uninstall {second}`) or restrict loading with EXPHIL_PLUGINS"
             )
         return found[0]
 
@@ -123,12 +126,14 @@ class PluginManager:
 
     def add(self, plugin: object, origin: Provenance) -> None:
         """Register one plugin and collect what its hooks return, turning every fault into a problem."""
-        if not self._fits(plugin, origin):
-            return
         try:
+            if not self._fits(plugin, origin):
+                return
             self._pluggy.register(plugin, name=f"{origin.distribution}:{origin.entry_point}")
             implementations = list(self._implementations(plugin))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin's attributes may do anything when looked at
             self._problem(origin, "register", _said(error))
             return
         counts: dict[str, int] = {}
@@ -163,7 +168,7 @@ class PluginManager:
             if name not in HOOKS:
                 near = difflib.get_close_matches(name, HOOKS, n=1)
                 meant = f"; did you mean {near[0]}?" if near else f"; hooks: {', '.join(HOOKS)}"
-                self._problem(origin, "register", f"there is no hook {name}{meant}", CHECK_HINT)
+                self._problem(origin, "register", f"there is no hook {name}{meant}", "rename the function")
             elif not marked:
                 self._problem(origin, "register", f"{name} is not marked", "put @exphil_core.hookimpl on it")
         return True
@@ -201,20 +206,24 @@ class PluginManager:
             rivals = self._entries[hook].setdefault(name, [])
             rivals.append(Registered(spec, origin))
             if len(rivals) > 1:
-                other = rivals[0].origin.distribution
-                self._problem(
-                    origin,
-                    "name",
-                    f'{kind} "{name}" is already registered by {other}',
-                    "it can't be used until one of the two is uninstalled",
-                )
+                self._contested(f'{kind} "{name}"', rivals[0].origin.distribution, origin)
         return True
+
+    def _contested(self, what: str, first: str, origin: Provenance) -> None:
+        if first == origin.distribution:
+            reason, remedy = f"{what} is registered twice", "it can't be used until its author renames one"
+        else:
+            reason = f"{what} is already registered by {first}"
+            remedy = "it can't be used until one of the two is uninstalled"
+        self._problem(origin, "name", reason, remedy)
 
     @staticmethod
     def _owns(found: list[Registered], name: str) -> bool:
         return len(found) == 1 and found[0].spec.name == name
 
-    def _problem(self, origin: Provenance, phase: str, reason: str, remedy: str = CHECK_HINT) -> None:
+    def _problem(
+        self, origin: Provenance, phase: str, reason: str, remedy: str = "update or uninstall it"
+    ) -> None:
         self.problems.append(
             Problem(distribution=origin.distribution, phase=phase, reason=reason, remedy=remedy)
         )
@@ -222,7 +231,10 @@ class PluginManager:
 
 def _said(error: BaseException) -> str:
     """A plugin's exception on one line."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = ""
     return f"raised {type(error).__name__}: {text}" if text else f"raised {type(error).__name__}"
 
 
@@ -232,7 +244,7 @@ def _wanted(distribution: str, only: frozenset[str] | None) -> bool:
 
 def normalise_distribution(name: str) -> str:
     """PEP 503: case and the choice of -, _ and . don't matter."""
-    return name.lower().replace("_", "-").replace(".", "-")
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _restriction() -> frozenset[str] | None:
@@ -242,14 +254,38 @@ def _restriction() -> frozenset[str] | None:
     return frozenset(normalise_distribution(part.strip()) for part in value.split(",") if part.strip())
 
 
-def _discovered() -> list[tuple[Provenance, EntryPoint]]:
-    """Entry points of the group, the core's own first; an editable install listed twice counts once."""
+def _entry_points(manager: PluginManager, only: frozenset[str] | None) -> list[EntryPoint]:
+    """Entry points of the group. Damaged metadata, of any distribution, costs that one alone."""
+    try:
+        return list(entry_points(group=GROUP))
+    except Exception:
+        found: list[EntryPoint] = []
+        for distribution in distributions():
+            try:
+                found += distribution.entry_points.select(group=GROUP)
+            except Exception as error:
+                origin = Provenance(*_called_itself(distribution), "?")
+                if _wanted(origin.distribution, only):
+                    manager._problem(origin, "load", f"its entry points can't be read ({_said(error)})")
+        return found
+
+
+def _called_itself(distribution: Distribution | None) -> tuple[str, str]:
+    """Name and version of a distribution; half-removed ones have neither."""
+    try:
+        name, version = (distribution.name, distribution.version) if distribution else (None, None)
+    except Exception:
+        name, version = None, None
+    return normalise_distribution(name or "unknown"), version or "?"
+
+
+def _discovered(manager: PluginManager, only: frozenset[str] | None) -> list[tuple[Provenance, EntryPoint]]:
+    """Entry points to load, the core's own first; an editable install listed twice counts once."""
     found: dict[tuple[str, str, str], tuple[Provenance, EntryPoint]] = {}
-    for entry in entry_points(group=GROUP):
-        distribution = normalise_distribution(entry.dist.name) if entry.dist else "unknown"
-        version = entry.dist.version if entry.dist else "?"
-        key = (distribution, entry.name, entry.value)
-        found.setdefault(key, (Provenance(distribution, version, entry.name), entry))
+    for entry in _entry_points(manager, only):
+        origin = Provenance(*_called_itself(entry.dist), entry.name)
+        if _wanted(origin.distribution, only):
+            found.setdefault((origin.distribution, entry.name, entry.value), (origin, entry))
     return sorted(
         found.values(),
         key=lambda item: (
@@ -263,9 +299,7 @@ def _discovered() -> list[tuple[Provenance, EntryPoint]]:
 def load_plugins() -> PluginManager:
     """Load every installed plugin; `EXPHIL_PLUGINS=a,b` restricts third parties to those distributions."""
     manager, only = PluginManager(), _restriction()
-    for origin, entry in _discovered():
-        if not _wanted(origin.distribution, only):
-            continue
+    for origin, entry in _discovered(manager, only):
         try:
             plugin = entry.load()
         except KeyboardInterrupt:
