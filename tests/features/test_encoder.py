@@ -68,7 +68,9 @@ def test_distances_are_those_of_the_stage_itself(demo_games: list[Game]) -> None
         stage = np.full(len(rows.stage), BY_NAME[name].internal, np.uint8)
         edges[name] = encode(attrs.evolve(rows, stage=stage)).floats[:, NAMES.index("own_inside_edge")]
     widths = [BY_NAME[name].edge_x for name in ("finaldestination", "yoshisstory")]
-    assert np.allclose(edges["finaldestination"] - edges["yoshisstory"], (widths[0] - widths[1]) / 100, atol=1e-5)
+    assert np.allclose(
+        edges["finaldestination"] - edges["yoshisstory"], (widths[0] - widths[1]) / 100, atol=1e-5
+    )
 
 
 def test_an_encoded_mirror_image_is_the_mirrored_encoding(demo_games: list[Game]) -> None:
@@ -130,9 +132,7 @@ def test_the_controller_to_predict_is_not_in_what_is_seen(demo_games: list[Game]
     controller[row + 1 + delay :, :, 0] ^= 1
     changed = attrs.evolve(game, state_TPF=state, controller_TPC=controller)
     batches = [
-        build_store([g], [(0,)], delay=delay).batch(
-            np.array([[row]]), np.array([0]), np.ones((1, 1), bool)
-        )
+        build_store([g], [(0,)], delay=delay).batch(np.array([[row]]), np.array([0]), np.ones((1, 1), bool))
         for g in (game, changed)
     ]
     before, after = batches

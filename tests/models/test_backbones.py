@@ -137,7 +137,10 @@ def test_the_scan_is_its_formula() -> None:
 def test_a_backbone_s_options_change_it(manager: PluginManager) -> None:
     schema = observation_schema()
     sizes = [
-        sum(p.numel() for p in build_policy(manager, policy_shape("mamba", (8,), options, schema)).parameters())
+        sum(
+            p.numel()
+            for p in build_policy(manager, policy_shape("mamba", (8,), options, schema)).parameters()
+        )
         for options in ({}, {"d_state": 4}, {"expand": 1}, {"d_conv": 2})
     ]
     assert len(set(sizes)) == 4

@@ -72,10 +72,9 @@ def test_a_cut_replay_is_refused_or_read(demo_folder: Path, tmp_path: Path) -> N
         path.write_bytes(whole[: int(len(whole) * share)])
         try:
             game = read_game(path)
-        except ReplayError as error:
-            assert str(error)
-        else:
-            assert np.isfinite(game.state_TPF).all()
+        except ReplayError:
+            continue
+        assert np.isfinite(game.state_TPF).all()
 
 
 def test_a_game_that_ends_before_the_first_input_is_refused(tmp_path: Path) -> None:

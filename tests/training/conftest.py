@@ -15,7 +15,14 @@ from exphil_core.training.reporter import SilentReporter
 from exphil_core.training.run import TrainedModel, train
 
 NOW = datetime(2026, 1, 19, 12, 34, 56, tzinfo=timezone.utc)
-TINY = {"backbone": "gru", "hidden_sizes": "8", "max_steps": "4", "epochs": "1", "window_size": "30", "batch_size": "4"}
+TINY = {
+    "backbone": "gru",
+    "hidden_sizes": "8",
+    "max_steps": "4",
+    "epochs": "1",
+    "window_size": "30",
+    "batch_size": "4",
+}
 
 Run = Callable[..., TrainedModel]
 
@@ -25,7 +32,12 @@ def small_run(manager: PluginManager, demo_folder: Path, tmp_path: Path) -> Run:
     """Trains with flags as the command line gives them: texts."""
 
     def run(**flags: Any) -> TrainedModel:
-        given = {"replays": (str(demo_folder),), "checkpoints": str(tmp_path / "checkpoints"), **TINY, **flags}
+        given = {
+            "replays": (str(demo_folder),),
+            "checkpoints": str(tmp_path / "checkpoints"),
+            **TINY,
+            **flags,
+        }
         settings = {name: value for name, value in given.items() if value is not None}
         trained = train(resolve(manager, flags=settings), manager, SilentReporter(), now=NOW)
         assert trained is not None

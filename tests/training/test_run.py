@@ -42,9 +42,9 @@ def files(model: TrainedModel) -> dict[str, Path]:
 def test_a_run_leaves_files_that_safetensors_and_json_alone_can_read(small_run: Run) -> None:
     model = small_run(epochs="2", max_steps=None)
     paths = files(model)
-    assert sorted(p.name for p in model.folder.iterdir() if not p.name.startswith((".", "registry"))) == sorted(
-        p.name for p in paths.values()
-    )
+    assert sorted(
+        p.name for p in model.folder.iterdir() if not p.name.startswith((".", "registry"))
+    ) == sorted(p.name for p in paths.values())
     weights = safetensors.numpy.load_file(paths["weights"])
     policy = safetensors.numpy.load_file(paths["policy"])
     assert weights.keys() == policy.keys()
@@ -168,7 +168,9 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(
 
 
 def test_training_beats_the_repeat_baseline_on_demo_games(small_run: Run) -> None:
-    model = small_run(backbone="mlp", hidden_sizes="32", epochs="4", max_steps=None, batch_size="256", lr="0.003")
+    model = small_run(
+        backbone="mlp", hidden_sizes="32", epochs="4", max_steps=None, batch_size="256", lr="0.003"
+    )
     assert model.outcome.best is not None
     score = model.outcome.best.validation
     assert score.val_loss < 0.95 * score.baseline_repeat < score.baseline_marginal
@@ -212,7 +214,7 @@ def test_metrics_survive_a_torn_last_line(tmp_path: Path) -> None:
 def test_a_file_that_is_no_policy_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x_policy.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ExphilError, match="x_policy.safetensors"):
+    with pytest.raises(ExphilError, match=r"x_policy\.safetensors"):
         read_description(path)
 
 

@@ -47,7 +47,9 @@ def test_lanes_walk_along_a_game_and_say_when_they_begin_another(store: FrameSto
     walks: list[tuple[list[Segment], list[int]]] = []
     original = WindowSampler._step
 
-    def spy(self: WindowSampler, lanes: list[Segment], at: list[int], kept: list[int], fresh: list[bool]) -> object:
+    def spy(
+        self: WindowSampler, lanes: list[Segment], at: list[int], kept: list[int], fresh: list[bool]
+    ) -> object:
         walks.append((list(lanes), list(at)))
         return original(self, lanes, at, kept, fresh)
 

@@ -193,11 +193,18 @@ def test_checkpoints_naming_and_tags(small_run: Run, tmp_path: Path) -> None:
     assert model.entry.tags == ("first", "good")
 
 
-def test_a_read_replay_folder_is_left_as_it_was(manager: PluginManager, demo_folder: Path, tmp_path: Path) -> None:
+def test_a_read_replay_folder_is_left_as_it_was(
+    manager: PluginManager, demo_folder: Path, tmp_path: Path
+) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in demo_folder.iterdir()}
     run = resolve(
         manager,
-        flags={"replays": (str(demo_folder),), "checkpoints": str(tmp_path), "max_steps": "1", "hidden_sizes": "8"},
+        flags={
+            "replays": (str(demo_folder),),
+            "checkpoints": str(tmp_path),
+            "max_steps": "1",
+            "hidden_sizes": "8",
+        },
     )
     assert train(run, manager, SilentReporter()) is not None
     assert {path.name: path.stat().st_mtime_ns for path in demo_folder.iterdir()} == before

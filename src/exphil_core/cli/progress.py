@@ -73,12 +73,12 @@ class PlainReporter(QuietReporter):
 
 
 class RichReporter(QuietReporter):
-    """A bar."""
+    """A bar, wherever stderr leads: who asks for it gets it."""
 
     def __init__(self) -> None:
         from rich.console import Console
 
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, force_terminal=True)
         self.bar: Any = None
 
     def line(self, text: str) -> None:

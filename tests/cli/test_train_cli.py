@@ -1,0 +1,220 @@
+"""`exphil train` as a user types it: one clear line for what is wrong, nothing written, the right exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exphil_core.cli.main import run
+
+QUICK = ["--hidden-sizes", "8", "--epochs", "1", "--max-steps", "3"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "says"),
+    [
+        (["--replays", "nowhere"], 1, 'there is no file or folder "nowhere"'),
+        (["--replays", "empty"], 1, 'no .slp files in "empty"'),
+        (["--preset", "quik"], 2, 'unknown preset "quik" (did you mean "quick"?)'),
+        (["--epochs", "0"], 2, "epochs: 0 must be at least 1 (flag)"),
+        (["--epochs", "1.5"], 2, 'epochs: "1.5" is not a whole number (flag)'),
+        (["--backbone", "nope"], 2, 'unknown backbone "nope" (there are:'),
+        (["--backbone", "gruu"], 2, 'unknown backbone "gruu" (did you mean "gru"?)'),
+        (["--epoch", "3"], 2, "Did you mean"),
+        (["--naming", "hybird"], 2, 'did you mean "hybrid"?'),
+        (
+            ["--no-temporal", "--backbone", "gru"],
+            2,
+            "temporal and backbone contradict each other: --no-temporal (flag)",
+        ),
+        (["--max-time", "soon"], 2, 'max_time: "soon" is not a duration'),
+        (["--backbone-option", "x"], 2, '"x" must look like name=value'),
+        (["--config", "gone.toml"], 1, 'there is no file "gone.toml"'),
+        (["--device", "cuda"], 1, "torch sees no CUDA device here"),
+        ([], 2, "no replays: give --replays PATH…, or --demo"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(
+    args: list[str], status: int, says: str, tmp_path: Path, demo_folder: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (tmp_path / "empty").mkdir()
+    if args and "--replays" not in args:
+        args = [*args, "--replays", str(demo_folder)]
+    assert run(["train", *args]) == status
+    complaints = [line for line in capsys.readouterr().err.splitlines() if line.startswith("exphil: ")]
+    assert len(complaints) == 1
+    assert says in complaints[0]
+    assert [p.name for p in tmp_path.iterdir()] == ["empty"]
+
+
+def test_demo_and_replays_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "--demo", "--replays", "x"]) == 2
+    assert "give either --demo or --replays" in capsys.readouterr().err
+
+
+def test_a_run_reports_origins_and_registers(
+    demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.slp"
+    bad.write_bytes(b"nonsense")
+    args = [
+        "train",
+        "--replays",
+        str(demo_folder),
+        str(bad),
+        "--preset",
+        "standard",
+        "--tag",
+        "a",
+        "--tag",
+        "b",
+    ]
+    assert run([*args, *QUICK]) == 0
+    captured = capsys.readouterr()
+    assert "hidden_sizes = 8  (flag)" in captured.err
+    assert "backbone = mlp  (preset standard (exphil-core))" in captured.err
+    assert "left out bad.slp: unreadable" in captured.err
+    assert "6 games" in captured.err
+    assert captured.out.startswith("registered mlp_")
+    (model,) = json.loads((tmp_path / "checkpoints/registry.json").read_text())["models"]
+    assert model["tags"] == ["a", "b"]
+    assert run(["registry", "list"]) == 0
+    assert model["id"] in capsys.readouterr().out
+    assert run(["registry", "show", model["id"], "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert "val_loss" in json.dumps(shown)
+
+
+@pytest.mark.parametrize(
+    ("mode", "bars", "epochs"), [("plain", False, True), ("none", False, True), ("rich", True, True)]
+)
+def test_progress(
+    mode: str, bars: bool, epochs: bool, demo_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["train", "--replays", str(demo_folder), "--progress", mode, "--backbone", "mlp", *QUICK]) == 0
+    captured = capfd.readouterr()
+    assert ("epoch 1: train" in captured.err) == epochs
+    assert ("━" in captured.err or "epoch 1/1" in captured.err) == bars
+    assert captured.out.count("\n") == 2
+
+
+def test_a_dry_run_changes_nothing(
+    demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(demo_folder)
+    assert run(["train", "--replays", str(demo_folder), "--dry-run", "--preset", "full"]) == 0
+    out = capsys.readouterr().out
+    assert "parameters" in out
+    assert "would read: 6 files" in out
+    assert "would write: checkpoints" in out
+    assert contents(demo_folder) == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_from_a_file_and_from_a_model(
+    demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.toml").write_text(
+        f'replays = ["{demo_folder.as_posix()}"]\nhidden_sizes = [8]\nmax_steps = 2\n'
+    )
+    assert run(["train", "--config", "run.toml", "--seed", "4", "--backbone", "mlp"]) == 0
+    first = json.loads(next(tmp_path.glob("checkpoints/*_config.json")).read_text())
+    assert (first["config"]["hidden_sizes"], first["config"]["seed"]) == ([8], 4)
+    config = next(tmp_path.glob("checkpoints/*_config.json"))
+    assert run(["train", "--config", str(config)]) == 0
+    models = json.loads((tmp_path / "checkpoints/registry.json").read_text())["models"]
+    assert len({model["sha256"]["weights"] for model in models}) == 1
+    capsys.readouterr()
+    assert run(["config", "diff", models[0]["id"], "run.toml"]) == 0
+    assert "seed" in capsys.readouterr().out
+    assert run(["config", "show", models[0]["id"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seed"] == {"value": 4, "origin": "flag"}
+
+
+def test_config_check_finds_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.toml").write_text("epochs = 0\nlr = true\n")
+    assert run(["config", "check", "bad.toml"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "exphil: epochs: 0 must be at least 1 (file bad.toml)",
+        "exphil: lr: True is not a number (file bad.toml)",
+    ]
+    (tmp_path / "good.toml").write_text('preset = "quick"\nwindow_size = 300\nbackbone = "gru"\n')
+    assert run(["config", "check", "good.toml"]) == 0
+    captured = capsys.readouterr()
+    assert "warning: window_size 300 is long" in captured.err
+    assert "preset quick" in captured.out
+
+
+def test_demo_makes_its_own_replays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from exphil_core.cli import train
+
+    monkeypatch.setattr(train, "DEMO_GAMES", 3)
+    monkeypatch.setattr(train, "DEMO_MINUTES", 0.2)
+    assert run(["train", "--demo", "--backbone", "mlp", *QUICK]) == 0
+    assert "made 3 demo games" in capsys.readouterr().err
+    assert len(list((tmp_path / "demo/replays").glob("*.slp"))) == 3
+
+
+def test_replays_demo_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["--games", "2", "--minutes", "0.1", "--seed", "3", "--characters", "fox,mewtwo", "--stages", "fd"]
+    assert run(["replays", "demo", "games", *args]) == 0
+    files = sorted((tmp_path / "games").glob("*.slp"))
+    assert len(files) == 2
+    assert run(["replays", "demo", "again", *args]) == 0
+    assert [p.read_bytes() for p in files] == [
+        p.read_bytes() for p in sorted((tmp_path / "again").glob("*.slp"))
+    ]
+    capsys.readouterr()
+    assert run(["replays", "show", str(files[0]), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["stage"] == "Final Destination"
+    assert {player["character"] for player in facts["players"]} <= {"Fox", "Mewtwo"}
+    assert run(["replays", "demo", "none", "--games", "0"]) == 2
+    assert run(["replays", "demo", "none", "--characters", "foxx"]) == 2
+    assert 'did you mean "fox"' in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent differently on Windows")
+def test_ctrl_c_during_a_run_keeps_what_was_validated(demo_folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "exphil_core", "train", "--replays", str(demo_folder), "--epochs", "500"]
+    process = subprocess.Popen(
+        [*command, "--backbone", "mlp", "--hidden-sizes", "8", "--progress", "plain"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch 2:"):
+            break
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out.startswith("registered mlp_")
+    (model,) = json.loads((tmp_path / "checkpoints/registry.json").read_text())["models"]
+    assert 2 <= model["epochs"] < 500

@@ -1,0 +1,210 @@
+"""Where values come from, and what is refused before anything is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from exphil_core import BackboneSpec, PresetSpec, hookimpl
+from exphil_core.config.files import read_settings
+from exphil_core.config.presets import Layer
+from exphil_core.config.resolve import InvalidSettings, resolve
+from exphil_core.config.schema import TrainConfig
+from exphil_core.errors import ExphilError, UsageError
+from exphil_core.plugin_manager import PluginManager, Provenance, load_plugins
+
+# The table of the documentation: epochs, max files, hidden sizes, temporal, backbone, window.
+PRESETS = {
+    "quick": (1, 5, (32, 32), False, "mlp", None),
+    "standard": (10, 50, (64, 64), False, "mlp", None),
+    "full": (50, None, (256, 256), True, "mamba", 60),
+    "full-cpu": (20, 100, (128, 128), False, "mlp", None),
+}
+
+
+class OwnPresets:
+    """A plugin with presets for these tests."""
+
+    @hookimpl
+    def exphil_presets(self) -> list[PresetSpec]:
+        return [
+            PresetSpec(name="mine", base="standard", overrides={"epochs": 3}, character="fox"),
+            PresetSpec(name="a", base="b"),
+            PresetSpec(name="b", base="a"),
+            PresetSpec(name="orphan", base="gone"),
+            PresetSpec(name="wrong", overrides={"epochs": "many", "colour": 3}),
+        ]
+
+    @hookimpl
+    def exphil_backbones(self) -> list[BackboneSpec]:
+        return [BackboneSpec(name="own", factory="own:Own", temporal=True, aliases=("mine",))]
+
+
+@pytest.fixture
+def own() -> PluginManager:
+    manager = load_plugins()
+    manager.add(OwnPresets(), Provenance("exphil-own", "1", "own"))
+    assert not [problem for problem in manager.problems if problem.distribution == "exphil-own"]
+    return manager
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_those_of_the_table(manager: PluginManager, name: str) -> None:
+    config = resolve(manager, preset=name).config
+    epochs, files, hidden, temporal, backbone, window = PRESETS[name]
+    assert (config.epochs, config.max_files, config.hidden_sizes) == (epochs, files, hidden)
+    assert (config.temporal, config.backbone) == (temporal, backbone)
+    assert window is None or config.window_size == window
+
+
+def test_flags_beat_files_beat_presets_beat_defaults(own: PluginManager) -> None:
+    file = Layer("file run.toml", {"lr": 0.5, "epochs": 4})
+    run = resolve(own, preset="mine", layers=[file], flags={"epochs": "5"})
+    assert run.config.epochs == 5
+    assert run.config.lr == 0.5
+    assert run.config.character == "fox"
+    assert run.config.hidden_sizes == (64, 64)
+    assert run.origins["epochs"] == "flag"
+    assert run.origins["lr"] == "file run.toml"
+    assert run.origins["character"] == "preset mine (exphil-own)"
+    assert run.origins["hidden_sizes"] == "preset standard (exphil-core)"
+    assert run.origins["seed"] == "default"
+
+
+def test_presets_that_extend_each_other_in_a_circle_show_it(own: PluginManager) -> None:
+    with pytest.raises(InvalidSettings, match="a -> b -> a"):
+        resolve(own, preset="a")
+
+
+def test_a_preset_on_a_missing_base_names_it(own: PluginManager) -> None:
+    with pytest.raises(InvalidSettings, match='unknown preset "gone"'):
+        resolve(own, preset="orphan")
+
+
+def test_a_preset_s_wrong_values_name_the_preset(own: PluginManager) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        resolve(own, preset="wrong")
+    assert caught.value.problems == (
+        'epochs: "many" is not a whole number (preset wrong (exphil-own))',
+        "colour: 3 is not a setting (preset wrong (exphil-own))",
+    )
+
+
+def test_an_alias_becomes_the_backbone_s_own_name(own: PluginManager) -> None:
+    run = resolve(own, flags={"backbone": "mine"})
+    assert run.config.backbone == "own"
+    assert run.config.temporal
+
+
+def test_every_error_comes_at_once(manager: PluginManager) -> None:
+    flags = {
+        "epochs": "0",
+        "backbone": "gruu",
+        "lr": "fast",
+        "character": "foxx",
+        "naming": "hybird",
+        "stage": "moon",
+    }
+    with pytest.raises(InvalidSettings) as caught:
+        resolve(manager, preset="quik", flags=flags)
+    text = str(caught.value)
+    assert len(caught.value.problems) == 7
+    for hint in (
+        '"quick"',
+        "epochs: 0 must be at least 1",
+        '"gru"',
+        'lr: "fast" is not a number',
+        '"fox"',
+        '"hybrid"',
+    ):
+        assert hint in text
+    assert 'unknown stage "moon" (there are: battlefield,' in text
+
+
+@pytest.mark.parametrize("epochs", ["1.5", "true", "-1", ""])
+def test_odd_epochs_are_errors(manager: PluginManager, epochs: str) -> None:
+    with pytest.raises(InvalidSettings, match="epochs"):
+        resolve(manager, flags={"epochs": epochs})
+
+
+@pytest.mark.parametrize(
+    ("value", "says"), [({"d_state": "0"}, "must be at least 1"), ({"dstate": "3"}, "d_state")]
+)
+def test_a_backbone_s_own_settings_are_checked_alike(
+    manager: PluginManager, value: dict[str, str], says: str
+) -> None:
+    with pytest.raises(InvalidSettings, match=f"backbone_options.*{says}"):
+        resolve(manager, flags={"backbone": "mamba", "backbone_options": value})
+    with pytest.raises(InvalidSettings, match="mlp has no settings of its own"):
+        resolve(manager, flags={"backbone": "mlp", "backbone_options": value})
+
+
+@pytest.mark.parametrize(("window", "warned"), [("121", "is long"), ("29", "is short"), ("60", "")])
+def test_unusual_windows_are_warned_of(manager: PluginManager, window: str, warned: str) -> None:
+    warnings = resolve(manager, flags={"window_size": window}).warnings
+    assert bool(warnings) == bool(warned)
+    assert all(warned in warning for warning in warnings)
+    assert not resolve(manager, flags={"window_size": window, "backbone": "mlp"}).warnings
+
+
+SETTINGS: dict[str, Any] = {"epochs": 3, "hidden_sizes": [16, 8], "max_files": None, "drop_idle": False}
+
+
+@pytest.mark.parametrize("suffix", ["json", "toml"])
+def test_settings_files(manager: PluginManager, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"run.{suffix}"
+    if suffix == "json":
+        path.write_text(json.dumps({"preset": "standard", **SETTINGS}))
+    else:
+        path.write_text('preset = "standard"\nepochs = 3\nhidden_sizes = [16, 8]\ndrop_idle = false\n')
+    settings = read_settings(path)
+    run = resolve(manager, preset=settings.preset, layers=[settings.layer])
+    assert (run.config.epochs, run.config.hidden_sizes, run.config.drop_idle) == (3, (16, 8), False)
+    assert run.config.backbone == "mlp"
+    assert run.origins["epochs"] == f"file run.{suffix}"
+
+
+def test_a_model_s_config_file_gives_its_settings_back(manager: PluginManager, tmp_path: Path) -> None:
+    run = resolve(manager, preset="full", flags={"tags": "x", "seed": "9"})
+    path = tmp_path / "m_config.json"
+    path.write_text(json.dumps({"schema": 1, "model": {}, "config": attrs.asdict(run.config), "origins": {}}))
+    again = resolve(manager, layers=[read_settings(path).layer])
+    assert again.config == run.config
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("x.json", "{", "x.json: Expecting"),
+        ("x.json", "[1]", "holds a list"),
+        ("x.toml", "a = ", "x.toml: "),
+        ("x.yaml", "a: 1", "settings are read from"),
+        ("x.toml", "preset = 3", "preset: 3 is not a text"),
+        ("x.json", "\udcff", "not a text file"),
+    ],
+)
+def test_a_bad_settings_file_is_named(tmp_path: Path, name: str, content: str, says: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ExphilError, match=says):
+        read_settings(path)
+
+
+def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ExphilError, match="there is no file"):
+        read_settings(tmp_path / "gone.toml")
+
+
+def test_the_preset_of_a_missing_plugin_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPHIL_PLUGINS", "")
+    with pytest.raises(UsageError, match="pip install exphil-char-mewtwo"):
+        resolve(load_plugins(), preset="mewtwo")
+
+
+def test_the_configuration_is_frozen() -> None:
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        TrainConfig().epochs = 3  # type: ignore[misc]
