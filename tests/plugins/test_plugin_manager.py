@@ -312,7 +312,7 @@ class TestContestedNames:
         assert problem.reason == 'preset "good" is already registered by first'
         assert manager.names(PRESETS) == []
         with pytest.raises(
-            ContestedName, match=r'"good" comes from both first and second; .*pip uninstall second'
+            ContestedName, match=r'"good" comes from both first and second; .*uninstall second'
         ):
             manager.get(PRESETS, "good")
 
