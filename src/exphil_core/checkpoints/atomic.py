@@ -9,14 +9,15 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 TEMPORARY = (
     ".tmp-"  # in the name of every temporary file, so that leftovers of a kill are known for what they are
 )
-# Windows refuses to replace a file while someone reads it; a reader of ours is done within milliseconds.
+Result = TypeVar("Result")
+# Windows refuses to replace a file while someone reads it, and the other way round; both take milliseconds.
 _WINDOWS_PAUSES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
@@ -52,14 +53,22 @@ def write_bytes(path: Path, data: bytes | Iterable[bytes], *, locked: bool = Fal
 
 def replace(source: Path, target: Path) -> None:
     """Rename over whatever is there, patient with readers on Windows."""
+    _patiently(lambda: source.replace(target))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content, patient with whoever replaces it on Windows."""
+    return _patiently(path.read_bytes)
+
+
+def _patiently(act: Callable[[], Result]) -> Result:
     if os.name == "nt":
         for pause in _WINDOWS_PAUSES:
             try:
-                source.replace(target)
-                return
+                return act()
             except PermissionError:
                 time.sleep(pause)
-    source.replace(target)
+    return act()
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from exphil_core.checkpoints.files import CONFIG, POLICY, WEIGHTS, sibling
-from exphil_core.checkpoints.paths import ARCHIVE, identity, relative_problem
+from exphil_core.checkpoints.paths import ARCHIVE, identity, stem_problem
 
 TRAINING_TYPES = ("imitation", "fine_tune", "ppo", "self_play")
 
@@ -181,12 +181,8 @@ class _Rule:
         return value is None or self.holds is None or bool(self.holds(value))
 
 
-def _safe(path: str) -> bool:
-    return relative_problem(path) is None
-
-
-def _identifier(value: str) -> bool:
-    return "/" not in value and _safe(value)
+def _weights(path: str) -> bool:
+    return stem_problem(path.removeprefix(f"{ARCHIVE}/").removesuffix(WEIGHTS)) is None
 
 
 def _widths(value: list[Any]) -> bool:
@@ -216,9 +212,9 @@ def _or_null(rule: _Rule) -> _Rule:
 
 
 _RULES: dict[str, _Rule] = {
-    "id": _Rule("an id", (str,), _identifier),
-    "path": _Rule("a relative path inside the folder", (str,), _safe),
-    "policy_path": _Rule("a path or null", (str, _NULL)),  # both must fit `path`
+    "id": _Rule("an id", (str,)),  # these three follow from `path`
+    "path": _Rule("a model's path inside the folder", (str,), _weights),
+    "policy_path": _Rule("a path or null", (str, _NULL)),
     "config_path": _Rule("a path", (str,)),
     "created_at": _Rule("a UTC time", (str,), _TIME.fullmatch),
     "character": _or_null(_name),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exphil_core.checkpoints.atomic import TEMPORARY
-from exphil_core.checkpoints.paths import ARCHIVE, inside
+from exphil_core.checkpoints.paths import ARCHIVE, inside, is_link
 
 WEIGHTS, POLICY, CONFIG = ".safetensors", "_policy.safetensors", "_config.json"
 METRICS, STATE = "_metrics.jsonl", ".state"
@@ -62,16 +62,20 @@ def _walk(folder: Path, prefix: str) -> Iterator[str]:
             continue
         relative = prefix + entry.name
         if entry.is_dir(follow_symlinks=False) and not entry.name.endswith(STATE):
-            yield from _walk(folder / entry.name, f"{relative}/")
+            if not is_link(folder / entry.name):
+                yield from _walk(folder / entry.name, f"{relative}/")
         elif stem_of(relative) is not None:
             yield relative
 
 
 def size_of(path: Path) -> int:
     """Bytes that deleting `path` (a file or a whole folder) would free; links are not followed."""
-    if path.is_dir() and not path.is_symlink():
-        return sum(size_of(child) for child in path.iterdir())
-    status = os.lstat(path)
+    try:
+        if path.is_dir() and not is_link(path):
+            return sum(size_of(child) for child in path.iterdir())
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return 0  # a moment ago it was there
     return status.st_size if status.st_nlink == 1 else 0
 
 
@@ -84,7 +88,7 @@ def sweep(folder: Path, seconds: float = 86_400.0) -> int:
         return 0
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            freed += sweep(Path(entry.path), seconds)
+            freed += 0 if is_link(Path(entry.path)) else sweep(Path(entry.path), seconds)
         elif entry.name.startswith(".") and TEMPORARY in entry.name and entry.is_file(follow_symlinks=False):
             status = entry.stat(follow_symlinks=False)
             if status.st_mtime < limit:

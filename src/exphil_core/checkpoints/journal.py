@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def transact(
     done = note.with_suffix(_DONE)
     replace(note, done)
     step("done")
-    _finish(folder, done, intents, step)
+    _tidy(folder, done, intents, step)
 
 
 def pending(folder: Path) -> bool:
@@ -102,7 +103,7 @@ def recover(folder: Path, committed: Callable[[Intent], bool], restored: Restore
         if intents is None:
             continue
         if note.suffix == _DONE or (intents and all(map(committed, intents))):
-            _finish(folder, note, intents, no_step)
+            _tidy(folder, note, intents, no_step)
         else:
             _roll_back(folder, note.stem, intents, restored)
 
@@ -137,6 +138,12 @@ def _move(folder: Path, token: str, each: Intent, step: Step) -> None:
         step(f"moved {ending}")
     for parent in touched:
         sync_folder(parent)
+
+
+def _tidy(folder: Path, note: Path, intents: Iterable[Intent], step: Step) -> None:
+    # What happened has happened. A file that some program holds open (Windows) is deleted another time.
+    with suppress(OSError):
+        _finish(folder, note, intents, step)
 
 
 def _finish(folder: Path, note: Path, intents: Iterable[Intent], step: Step) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from exphil_core.errors import ExphilError
 
 ARCHIVE = "archive"
-MAX_PART = 180  # bytes; leaves room for the longest ending and a temporary name within 255
+MAX_PART = 200  # bytes of one name; file systems allow 255, and temporary files need 18 more
+MAX_STEM = 160  # leaves room for the longest ending
 
 # What Windows refuses or treats as a device, whatever the extension.
 _RESERVED = frozenset(
@@ -75,7 +76,9 @@ def stem_problem(stem: object) -> str | None:
     problem = relative_problem(stem)
     if problem:
         return problem
-    parts = [part.casefold() for part in stem.split("/")]
+    if len(stem.encode("utf-8")) > MAX_STEM:
+        return f"is longer than {MAX_STEM} bytes"
+    parts = stem.casefold().split("/")
     if parts[0] in (ARCHIVE, "registry") or parts[0].startswith("registry."):
         return f'starts with "{stem.split("/")[0]}", which the registry needs itself'
     if any(part.endswith(".state") for part in parts):

@@ -123,6 +123,11 @@ class PruningPlan:
 
     models: tuple[PlannedModel, ...]
 
+    @property
+    def moves(self) -> dict[str, str]:
+        """What happens to the models that don't just stay, by id."""
+        return {planned.entry.id: planned.action for planned in self.models if planned.action != KEEP}
+
     def chosen(self, action: Action) -> list[ModelEntry]:
         """The models that `action` befalls."""
         return [planned.entry for planned in self.models if planned.action == action]
@@ -186,8 +191,10 @@ def _untouchable(folder: Path, entry: ModelEntry, sizes: dict[str, int]) -> str 
         files = [inside(folder, relative) for relative in present(folder, entry.stem)]
     except UnsafePathError as error:
         return str(error)
+    if is_running(folder, entry.stem):
+        return "a run is in progress"
     sizes[entry.id] = sum(map(size_of, files))
-    return "a run is in progress" if is_running(folder, entry.stem) else None
+    return None
 
 
 def _verdict(entry: ModelEntry, fixed: str | None, wishes: Mapping[str, str]) -> tuple[Action, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -17,7 +18,7 @@ from pathlib import Path
 import attrs
 
 from exphil_core.checkpoints import config_file, journal
-from exphil_core.checkpoints.atomic import replace, write_bytes
+from exphil_core.checkpoints.atomic import read_bytes, replace, write_bytes
 from exphil_core.checkpoints.config_file import ConfigFileError
 from exphil_core.checkpoints.entry import ModelEntry, entry_from_json, relocated, tag_problem
 from exphil_core.checkpoints.files import CONFIG, archived_stem, sibling, walk
@@ -53,6 +54,7 @@ class Registry:
         self.folder = folder
         self.file = folder / FILE
         self._notify = notify
+        self._threads = threading.RLock()
         self._depth = 0
 
     def models(self) -> list[ModelEntry]:
@@ -87,11 +89,11 @@ class Registry:
         with self.lock():
             models = self._read()
             known = models.get(entry.id)
-            if known is not None and replace:
+            if known is not None and known != entry:
+                if not replace or known.path != entry.path:
+                    raise RegistryError(f'model "{entry.id}" is registered already, as {known.path}')
                 entry = attrs.evolve(entry, tags=(*entry.tags, *known.tags))
                 config_file.rewrite_entry(self.folder, entry)
-            elif known is not None and known != entry:
-                raise RegistryError(f'model "{entry.id}" is registered already, as {known.path}')
             if config_file.read_entry(self.folder, entry.config_path) != entry:
                 raise RegistryError(f"{entry.config_path} says otherwise than the model to be registered")
             self._write({**models, entry.id: entry})
@@ -160,6 +162,12 @@ class Registry:
     def rebuild(self) -> tuple[list[ModelEntry], list[str]]:
         """Derive the registry anew from the config files alone. Returns the models and what was left out."""
         with self.lock():
+            try:
+                self._parsed()  # refuses a newer one
+            except FileNotFoundError:
+                pass
+            except CorruptRegistryError as error:
+                self._notify(f"{self.file} is corrupt ({error}), {self._set_aside()}")
             models, problems = scan(self.folder)
             self._write(models)
         return list(models.values()), problems
@@ -187,23 +195,39 @@ class Registry:
         with self.lock():
             known = self.get(name)
             # The config file is the truth: a kill may have kept the registry from hearing of the last change.
-            entry = config_file.read_entry(self.folder, known.config_path)
-            entry = attrs.evolve(entry, tags=how(set(entry.tags)))
+            told = config_file.read_entry(self.folder, known.config_path)
+            if told.stem != known.stem:
+                raise RegistryError(
+                    f"{known.config_path} belongs to another model, {told.id}; nothing was changed"
+                )
+            entry = attrs.evolve(told, tags=how(set(told.tags)))
             config_file.rewrite_entry(self.folder, entry)
-            self._write_one(entry)
+            if attrs.evolve(known, tags=entry.tags) == entry:
+                self._write_one(entry)
+            else:
+                self._write({**self._read(), entry.id: entry})
         return entry
 
     @contextmanager
     def lock(self, wait: bool = True) -> Iterator[None]:
         """Hold the registry for a read-modify-write. Other processes wait; may be nested.
 
-        Whoever gets it first mends what a kill left half done.
+        Whoever gets it first mends what a kill left half done. Raises RegistryError if there is no such folder
+        or if the lock can't be had within a minute.
         """
+        with self._threads:
+            if self._depth:
+                yield
+                return
+            with self._locked(wait):
+                yield
+
+    @contextmanager
+    def _locked(self, wait: bool) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
-        if self._depth:
-            yield
-            return
+        if not self.folder.is_dir():
+            raise RegistryError(f"{self.folder}: no such folder")
         timeout = LOCK_SECONDS if wait else 0
         try:
             held = FileLock(self.folder / f"{FILE}.lock", timeout=timeout, poll_interval=0.01).acquire()
@@ -230,10 +254,12 @@ class Registry:
         else:
             journal.recover(self.folder, lambda intent: self._is_committed(models, intent), self._put_back)
 
-    def _aside(self) -> Path:
+    def _set_aside(self) -> str:
         name = f"{FILE}.corrupt-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
         names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
-        return next(path for path in map(self.file.with_name, names) if not path.exists())
+        aside = next(path for path in map(self.file.with_name, names) if not path.exists())
+        replace(self.file, aside)
+        return f"set aside as {aside.name}"
 
     def _settle(self) -> None:
         """Mend what a kill left half done, if this isn't another process at work right now."""
@@ -263,9 +289,7 @@ class Registry:
         except FileNotFoundError:
             pass
         except CorruptRegistryError:
-            aside = self._aside()
-            replace(self.file, aside)
-            reason += f", set aside as {aside.name}"
+            reason += f", {self._set_aside()}"
         found, problems = scan(self.folder)
         self._write(found)
         self._notify(f"{reason}; rebuilt from {len(found)} config files")
@@ -274,19 +298,19 @@ class Registry:
         return found
 
     def _parsed(self) -> Models:
-        return parse(self.file.read_bytes(), str(self.file))
+        return parse(read_bytes(self.file), str(self.file))
 
     def _lines(self) -> dict[str, bytes] | None:
         """Every model's line, unread: reading ten thousand to change one would take half a second."""
         self._settle()
         try:
-            return split(self.file.read_bytes())
+            return split(read_bytes(self.file))
         except FileNotFoundError:
             return None
 
     def _write_one(self, entry: ModelEntry) -> None:
         """Write the registry with `entry` in place of the one of that id, from which only tags may differ."""
-        content = self.file.read_bytes()
+        content = read_bytes(self.file)
         lines = split(content)
         if lines is None:
             self._write({**self._read(), entry.id: entry})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,22 +173,23 @@ def prune(
     """
     from exphil_core.checkpoints.files import sweep
     from exphil_core.checkpoints.pruning import carry_out, plan_pruning
+    from exphil_core.checkpoints.registry_file import RegistryError
 
     strategies = chosen_strategies(manager_of(ctx), names, values)
     registry = open_registry(folder)
-    # Under the lock, what was printed is what happens. A dry run writes nothing, not even a lock.
-    with nullcontext() if dry_run or not registry.folder.is_dir() else registry.lock():
-        plan = plan_pruning(
-            registry,
-            strategies,
-            datetime.now(timezone.utc),
-            prune_parents=prune_parents,
-            include_archived=include_archived,
-        )
-        _print(plan, dry_run, as_json)
-        if not dry_run:
-            carry_out(registry, plan)
-            sweep(registry.folder)
+    options = {"prune_parents": prune_parents, "include_archived": include_archived}
+    now = datetime.now(timezone.utc)
+    plan = plan_pruning(registry, strategies, now, **options)
+    _print(plan, dry_run, as_json)  # without the lock: `| less` may hold this up for hours
+    if dry_run or not registry.folder.is_dir():
+        return
+    with registry.lock():
+        if plan_pruning(registry, strategies, now, **options).moves != plan.moves:
+            raise RegistryError(
+                "models have changed since the plan was made; nothing was pruned, run it again"
+            )
+        carry_out(registry, plan)
+    sweep(registry.folder)
 
 
 def _print(plan: PruningPlan, dry_run: bool, as_json: bool) -> None:
