@@ -210,6 +210,23 @@ def test_prune_refuses_what_makes_no_sense(models, exphil, arguments, expected):
     assert len(Registry(models).models()) == 3
 
 
+def test_a_plan_that_no_longer_holds_is_not_carried_out(models, exphil, monkeypatch):
+    from exphil_core.cli import prune
+
+    real = prune._print
+
+    def meanwhile(plan, dry_run, as_json):
+        real(plan, dry_run, as_json)
+        Registry(models).tag("mewtwo_mamba_2", ["dear"])
+
+    monkeypatch.setattr(prune, "_print", meanwhile)
+    status, out, err = exphil("prune", "--keep-tagged", "--prune-parents", "--checkpoints", models)
+    assert status == 1
+    assert "delete" in out
+    assert "models have changed since the plan was made; nothing was pruned" in err
+    assert len(Registry(models).models()) == 3
+
+
 def test_wrong_values_are_reported_together(models, exphil):
     _, _, err = exphil("prune", "--keep-best", "x", "--keep-recent", "y", "--checkpoints", models)
     assert "--keep-best" in err

@@ -145,6 +145,16 @@ def test_what_was_cut_off_is_put_back_when_the_registry_is_lost_too(folder, fake
     assert fakes.model_files(folder) == before
 
 
+def test_what_was_half_deleted_does_not_come_back_when_the_registry_is_lost(folder, fakes):
+    fakes.model(folder, "a")
+    with pytest.raises(fakes.Killed):
+        Registry(folder).delete([Registry(folder).get("a")], fakes.kill_at(10))
+    assert len(list((folder / journal.FOLDER).rglob("a*"))) in range(1, len(ENDINGS) + 1)
+    (folder / "registry.json").write_bytes(b"{")
+    assert Registry(folder, notify=lambda line: None).models() == []
+    assert fakes.model_files(folder) == {}
+
+
 @pytest.mark.parametrize("action", ["delete", "archive"])
 @pytest.mark.parametrize("failing", range(10))
 def test_a_file_that_cannot_be_moved_undoes_everything_at_once(folder, fakes, monkeypatch, action, failing):
@@ -180,6 +190,28 @@ def test_a_full_disk_while_writing_the_registry_undoes_everything(folder, fakes,
     with pytest.raises(OSError, match="No space"):
         registry.archive(registry.models())
     assert fakes.tree(folder) == before
+
+
+def test_a_file_that_cannot_be_deleted_yet_hinders_nobody(folder, fakes, monkeypatch):
+    for stem in ("a", "b"):
+        fakes.model(folder, stem)
+    registry = Registry(folder)
+    with monkeypatch.context() as patch:
+        real = Path.unlink
+
+        def held_open(self, missing_ok=False):
+            if self.parent.parent.name == journal.FOLDER:
+                raise PermissionError(errno.EACCES, "held open", str(self))
+            real(self, missing_ok)
+
+        patch.setattr(Path, "unlink", held_open)
+        registry.delete([registry.get("a")])
+        assert [entry.id for entry in registry.models()] == ["b"]
+        assert registry.tag("b", ["t"]).tags == ("t",)
+        assert (folder / journal.FOLDER).exists()
+    assert [entry.id for entry in registry.models()] == ["b"]
+    assert not (folder / journal.FOLDER).exists()
+    assert {name[0] for name in fakes.model_files(folder)} == {"b"}
 
 
 def test_archiving_keeps_everything_and_restoring_brings_it_back(folder, fakes):
@@ -228,6 +260,7 @@ def test_a_model_in_training_is_not_moved(folder, fakes):
         with pytest.raises(ExphilError, match="being trained by another process"), running(folder, "fox/a"):
             pass
     assert not is_running(folder, "fox/a")
+    assert not (folder / ".running").exists()
     registry.delete(registry.models())
     assert registry.models() == []
 
@@ -238,7 +271,9 @@ def test_a_run_that_was_killed_is_running_no_more(folder):
         "with running(Path(sys.argv[1]), 'a'): os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", script, str(folder)], timeout=60)
+    assert (folder / ".running" / "a.lock").exists()
     assert not is_running(folder, "a")
+    assert not (folder / ".running").exists()
 
 
 def test_links_are_never_followed_out_of_the_folder(folder, fakes, tmp_path):

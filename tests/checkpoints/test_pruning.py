@@ -134,9 +134,23 @@ def test_ancestors_of_the_kept_are_not_archived_and_those_of_the_archived_not_de
     fakes.model(folder, "child", created_at=on(31), parent_model="parent")
     assert actions(folder, archive(7))["parent"] == "keep"
     assert actions(folder, archive(7), prune_parents=True)["parent"] == "archive"
+    assert actions(folder, tagged(), archive(0), prune_parents=True) == {
+        "parent": "archive",
+        "child": "archive",
+    }
     fakes.model(folder, "archive/gone", parent_model="child")
     assert actions(folder, tagged())["child"] == "keep"
     assert actions(folder, tagged(), prune_parents=True)["child"] == "delete"
+
+
+def test_what_is_about_to_be_archived_keeps_its_parent_from_being_deleted(folder, fakes):
+    fakes.model(folder, "parent", created_at=on(31))
+    fakes.model(folder, "child", created_at=on(1), parent_model="parent")
+    assert actions(folder, tagged(), archive(7)) == {"child": "archive", "parent": "keep"}
+    assert actions(folder, tagged(), archive(7), prune_parents=True) == {
+        "child": "archive",
+        "parent": "delete",
+    }
 
 
 def test_cycles_of_parents_end(folder, fakes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attrs
@@ -408,6 +409,67 @@ def test_a_lock_that_is_never_released_is_named(folder, fakes, monkeypatch):
         assert Registry(folder).get("x").id == "x"
         with pytest.raises(RegistryError, match=r"registry\.json has been locked by another process"):
             Registry(folder).tag("x", ["t"])
+
+
+def test_tagging_never_writes_into_another_models_config_file(folder, fakes):
+    fakes.model(folder, "a")
+    fakes.model(folder, "b")
+    before = (folder / "b_config.json").read_bytes()
+    (folder / "a_config.json").write_bytes(before)
+    with pytest.raises(RegistryError, match=r"a_config\.json belongs to another model, b"):
+        Registry(folder).tag("a", ["t"])
+    assert (folder / "b_config.json").read_bytes() == before
+
+
+def test_tagging_takes_over_whatever_else_the_config_file_says(folder, fakes):
+    entry = fakes.model(folder, "a", val_loss=2.0)
+    fakes.model(folder, "b", val_loss=1.0)
+    write_config(folder, attrs.evolve(entry, val_loss=0.5))
+    Registry(folder).tag("a", ["t"])
+    document = json.loads((folder / "registry.json").read_bytes())
+    assert document["leaderboard"]["best_overall"] == "a"
+    before = (folder / "registry.json").read_bytes()
+    Registry(folder).rebuild()
+    assert (folder / "registry.json").read_bytes() == before
+
+
+def test_a_folder_that_is_not_there_is_not_made_by_asking(tmp_path):
+    registry = Registry(tmp_path / "none")
+    for action in (lambda: registry.tag("x", ["t"]), lambda: registry.restore("x"), registry.rebuild):
+        with pytest.raises(RegistryError, match="no such folder"):
+            action()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rebuilding_refuses_a_newer_registry_and_sets_a_corrupt_one_aside(folder, fakes):
+    fakes.model(folder, "x")
+    good = (folder / "registry.json").read_bytes()
+    newer = good.replace(b'"schema": 1', b'"schema": 2', 1)
+    (folder / "registry.json").write_bytes(newer)
+    with pytest.raises(RegistryError, match="newer ExPhil"):
+        Registry(folder).rebuild()
+    assert (folder / "registry.json").read_bytes() == newer
+    (folder / "registry.json").write_bytes(b"{")
+    registry, notices = quiet(folder)
+    registry.rebuild()
+    assert (folder / "registry.json").read_bytes() == good
+    assert len(list(folder.glob("registry.json.corrupt-*"))) == len(notices) == 1
+
+
+def test_threads_may_share_a_registry(folder, fakes):
+    fakes.model(folder, "x")
+    registry = Registry(folder)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: registry.tag("x", [f"t{n}"]), range(24)))
+    assert len(registry.get("x").tags) == 24
+
+
+def test_a_model_may_not_claim_the_files_of_another(folder, fakes):
+    # The weights of "x_policy" would be the policy of "x".
+    entry = entry_to_json(fakes.entry("x"))
+    for stem in ("x_policy", "registry", "archive/archive/x", "x.state/y", "x" * 161):
+        with pytest.raises(ValueError, match="not a model's path"):
+            entry_from_json(entry | places(stem))
 
 
 def test_the_digest_of_games_forgets_order_and_repeats():
