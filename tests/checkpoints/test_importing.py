@@ -83,11 +83,14 @@ def test_a_single_file_without_any_record(folder, tmp_path):
         "shape": {"backbone": "gru", "hidden_sizes": [32, 16]},
         "delay": 18,
         "character": "fox",
+        "observation": {"id": "1-abc"},
     }
     safetensors(tmp_path / "ppo_fox_policy.safetensors", {"exphil": json.dumps(told)})
-    (entry,) = import_models(Registry(folder), file, training_type="ppo").imported
+    result = import_models(Registry(folder), file, training_type="ppo", temporal_backbones={"gru"})
+    (entry,) = result.imported
     assert (entry.id, entry.training_type, entry.backbone) == ("ppo_fox", "ppo", "gru")
     assert (entry.hidden_sizes, entry.delay, entry.character) == ((32, 16), 18, "fox")
+    assert (entry.temporal, entry.schema) == (True, "1-abc")
     assert set(entry.sha256) == {"weights", "policy"}
     assert verify(Registry(folder)) == []
 

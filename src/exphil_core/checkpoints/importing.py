@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -47,15 +47,20 @@ class ImportResult:
 
 
 def import_models(
-    registry: Registry, source: Path, training_type: str | None = None, parent: str | None = None
+    registry: Registry,
+    source: Path,
+    training_type: str | None = None,
+    parent: str | None = None,
+    temporal_backbones: Collection[str] = (),
 ) -> ImportResult:
     """Copy the models at `source`, a folder or one model's file, and register them.
 
     `training_type` holds for all of them; `parent` (an id, or its beginning) becomes the parent of those
-    whose own parent does not come along. A model that is registered already is skipped.
+    whose own parent does not come along. A model that is registered already is skipped. Which backbones are
+    temporal matters to files without any record.
     """
     parent_entry = registry.get(parent) if parent is not None else None
-    sources, skipped = _sources(source, registry.folder)
+    sources, skipped = _sources(source, registry.folder, temporal_backbones)
     known = {entry.sha256["weights"]: entry for entry in registry.models() if "weights" in entry.sha256}
     fresh: list[Source] = []
     for each in sources:
@@ -109,9 +114,8 @@ def _copy(source: Source, folder: Path, entry: ModelEntry) -> None:
         write_bytes(target, _blocks(origin))
         if expected is not None and file_sha256(target) != expected:
             raise RegistryError(f"{origin} is damaged: its SHA-256 is not the recorded one; not imported")
-    provenance = source.document.get("provenance")
-    told = {**(provenance if isinstance(provenance, dict) else {}), "imported_as": source.entry.id}
-    document = {**source.document, "model": entry_to_json(entry), "provenance": told}
+    provenance = {**_table(source.document.get("provenance")), "imported_as": source.entry.id}
+    document = {**source.document, "model": entry_to_json(entry), "provenance": provenance}
     write_document(folder, entry.config_path, document)
 
 
@@ -126,14 +130,14 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _sources(source: Path, own: Path) -> tuple[list[Source], list[str]]:
+def _sources(source: Path, own: Path, temporal: Collection[str]) -> tuple[list[Source], list[str]]:
     if not source.exists():
         raise RegistryError(f"{source}: no such file or folder")
     source = source.resolve()
     if own.exists() and (source == own.resolve() or own.resolve() in source.parents):
         raise RegistryError(f"{source} is in the registry's own folder; run `exphil registry rebuild`")
     if not source.is_dir():
-        return [_single(source)], []
+        return [_single(source, temporal)], []
     models, skipped = scan(source)
     if not models:
         reasons = "".join(f"\n{line}" for line in skipped)
@@ -146,21 +150,21 @@ def _recorded(folder: Path, entry: ModelEntry) -> Source:
     return Source(folder=folder, stem=entry.stem, entry=entry, document=document)
 
 
-def _single(file: Path) -> Source:
+def _single(file: Path, temporal: Collection[str]) -> Source:
     stem = stem_of(file.name)
     problem = "is no model's file" if stem is None else stem_problem(stem)
     if stem is None or problem or not file.name.endswith((WEIGHTS, CONFIG)):
         raise RegistryError(f"{file.name} {problem or 'holds no model'}; name a model's .safetensors file")
     config = sibling(stem, CONFIG)
     if not (file.parent / config).is_file():
-        return _bare(file.parent, stem)
+        return _bare(file.parent, stem, temporal)
     document = read_document(file.parent, config)
     # The file may have been taken out of its character's folder, or be called otherwise now.
     entry = relocated(entry_of(document, str(file.parent / config)), stem)
     return Source(folder=file.parent, stem=stem, entry=entry, document=document)
 
 
-def _bare(folder: Path, stem: str) -> Source:
+def _bare(folder: Path, stem: str, temporal: Collection[str]) -> Source:
     """A model without a config file: what its policy file says, and as little as possible beyond that."""
     hashes: dict[str, str] = {}
     described: dict[str, Any] = {}
@@ -172,21 +176,31 @@ def _bare(folder: Path, stem: str) -> Source:
             made = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
     if "weights" not in hashes:
         raise RegistryError(f"{folder / stem}{WEIGHTS} is missing; a model can't be imported without it")
-    shape = described.get("shape")
-    shape = shape if isinstance(shape, dict) else {}
-    widths, delay, character = shape.get("hidden_sizes"), described.get("delay"), described.get("character")
+    shape, observation = (_table(described.get(name)) for name in ("shape", "observation"))
+    widths, delay = shape.get("hidden_sizes"), described.get("delay")
+    backbone = _text(shape.get("backbone")) or "unknown"
     entry = ModelEntry(
         **{**places(stem), **({} if "policy" in hashes else {"policy_path": None})},
         created_at=utc_text(made),
-        character=character if isinstance(character, str) else None,
-        backbone=str(shape.get("backbone", "unknown")),
-        temporal=False,
+        character=_text(described.get("character")),
+        backbone=backbone,
+        temporal=backbone in temporal,
         hidden_sizes=widths if isinstance(widths, list) else (),
         epochs=0,
         delay=delay if type(delay) is int else None,
+        schema=_text(observation.get("id")),
         sha256=hashes,
     )
-    return Source(folder=folder, stem=stem, entry=entry, document=config_document(entry))
+    document = config_document(entry, observation=observation)
+    return Source(folder=folder, stem=stem, entry=entry, document=document)
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _description(path: Path) -> dict[str, Any]:
@@ -199,4 +213,4 @@ def _description(path: Path) -> dict[str, Any]:
         told = json.loads(metadata.get("exphil", "{}"))
     except (struct.error, ValueError, AttributeError, TypeError, RecursionError):
         raise RegistryError(f"{path}: damaged or no safetensors file") from None
-    return told if isinstance(told, dict) else {}
+    return _table(told)

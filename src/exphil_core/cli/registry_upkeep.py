@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 import click
 
+from exphil_core.cli.main import manager_of
 from exphil_core.cli.output import print_json
 from exphil_core.cli.registry_options import folder_option, json_option, open_registry
 
@@ -67,8 +68,9 @@ def restore_model(model: str, folder: Path) -> None:
 @click.option("--parent", metavar="ID", help="The registered model that they were trained from.")
 @folder_option
 @json_option
+@click.pass_context
 def import_from(
-    path: Path, training_type: str | None, parent: str | None, folder: Path, as_json: bool
+    ctx: click.Context, path: Path, training_type: str | None, parent: str | None, folder: Path, as_json: bool
 ) -> None:
     """Copy models from PATH, another checkpoints folder or a model's .safetensors file, and register them.
 
@@ -79,7 +81,9 @@ def import_from(
     """
     from exphil_core.checkpoints.importing import import_models
 
-    result = import_models(open_registry(folder), path.expanduser(), training_type, parent)
+    backbones = manager_of(ctx).registered("exphil_backbones")
+    temporal = {entry.spec.name for entry in backbones if entry.spec.temporal}
+    result = import_models(open_registry(folder), path.expanduser(), training_type, parent, temporal)
     if as_json:
         print_json({"imported": [entry.id for entry in result.imported], "skipped": list(result.skipped)})
         return
