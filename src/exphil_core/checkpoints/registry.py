@@ -230,7 +230,7 @@ class Registry:
             raise RegistryError(f"{self.folder}: no such folder")
         timeout = LOCK_SECONDS if wait else 0
         try:
-            held = FileLock(self.folder / f"{FILE}.lock", timeout=timeout, poll_interval=0.01).acquire()
+            held = FileLock(self.folder / f"{FILE}.lock").acquire(timeout, poll_interval=0.01)
         except Timeout:
             raise RegistryError(
                 f"{self.file} has been locked by another process for {LOCK_SECONDS:.0f} s; "
