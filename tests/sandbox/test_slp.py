@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exphil_core.sandbox import ubjson
-from exphil_core.sandbox.slp import PAYLOAD_SIZES, write_atomically
+from exphil_core.sandbox.slp import PAYLOAD_SIZES
 from exphil_core.sandbox.state import FighterState
 
 REPLAYS = Path(os.environ.get("EXPHIL_REPLAYS", Path(__file__).resolve().parents[3] / "shared" / "replays"))
@@ -101,25 +101,3 @@ def test_states_survive_as_single_floats(value):
 
 def test_a_fighter_fits_its_event():
     assert len(FighterState._fields) == 32
-
-
-def test_writing_replaces_whole_files_and_leaves_no_rest(tmp_path):
-    path = tmp_path / "game.slp"
-    path.write_bytes(b"old")
-    write_atomically(path, b"new content")
-    assert path.read_bytes() == b"new content"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "game.slp"
-    path.write_bytes(b"old")
-
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -12,7 +12,7 @@ import click
 
 def print_json(value: Any) -> None:
     """Indented JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def shown(value: object) -> str:

@@ -9,6 +9,7 @@ import click
 from exphil_core.cli.main import manager_of
 from exphil_core.cli.output import print_json, print_table, shown
 from exphil_core.config.presets import preset_layers
+from exphil_core.errors import UsageError
 from exphil_core.plugin_manager import PluginManager
 
 
@@ -33,15 +34,20 @@ def list_presets(ctx: click.Context, as_json: bool) -> None:
     temporal = {e.spec.name: e.spec.temporal for e in manager.registered("exphil_backbones")}
     rows = []
     for entry in manager.registered("exphil_presets"):
-        values = _merged(manager, entry.spec.name)
+        notes = entry.spec.notes
+        try:
+            values = _merged(manager, entry.spec.name)
+        except UsageError as error:
+            # One plugin's mistake must not hide everybody else's presets.
+            values, notes = {}, f"can't be used: {error}"
         rows.append(
             {
                 "name": entry.spec.name,
                 "base": entry.spec.base,
                 "origin": entry.origin.distribution,
                 "settings": values,
-                "temporal": temporal.get(values.get("backbone", "")),
-                "notes": entry.spec.notes,
+                "temporal": temporal.get(str(values.get("backbone"))),
+                "notes": notes,
             }
         )
     if as_json:

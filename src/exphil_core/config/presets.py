@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from exphil_core.errors import UsageError
+from exphil_core.errors import UnknownName, UsageError
 from exphil_core.plugin_manager import PluginManager, Registered
 
 # Presets that live in distributions of their own, so that `--preset mewtwo` can say how to get it.
@@ -23,11 +23,13 @@ class Layer:
 
 def find_preset(manager: PluginManager, name: str) -> Registered:
     """The preset called `name`; where a known plugin has it, the error says how to install that."""
-    missing = name.lower() not in manager.names("exphil_presets")
-    if missing and name.lower() in ELSEWHERE:
-        hint = f"; it comes with a plugin of its own: pip install {ELSEWHERE[name.lower()]}"
-        raise UsageError(f'preset "{name}" is not installed{hint}')
-    return manager.get("exphil_presets", name)
+    try:
+        return manager.get("exphil_presets", name)
+    except UnknownName:
+        if name.lower() not in ELSEWHERE:
+            raise
+        hint = f"it comes with a plugin of its own: pip install {ELSEWHERE[name.lower()]}"
+        raise UnknownName(f'preset "{name}" is not installed; {hint}') from None
 
 
 def preset_chain(manager: PluginManager, name: str) -> list[Registered]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 
+from exphil_core.checkpoints.atomic import write_bytes
 from exphil_core.errors import UsageError, unknown_name
 from exphil_core.melee import FRAMES_PER_SECOND, characters, stages
 from exphil_core.melee.characters import Character
@@ -16,7 +17,7 @@ from exphil_core.melee.stages import STAGES, Stage
 from exphil_core.sandbox.controller import Controller
 from exphil_core.sandbox.game import Game, Setup
 from exphil_core.sandbox.player import ScriptedPlayer
-from exphil_core.sandbox.slp import METHOD_GAME, METHOD_TIME, ReplayWriter, write_atomically
+from exphil_core.sandbox.slp import METHOD_GAME, METHOD_TIME, ReplayWriter
 from exphil_core.sandbox.start_block import Label
 from exphil_core.sandbox.state import GameState
 from exphil_core.sandbox.styles import STYLES, Style
@@ -83,7 +84,7 @@ def make_replays(
     for number in range(games):
         match = plan_match(seed, number, minutes, cast, places)
         path = folder / match.file_name
-        write_atomically(path, play(match))
+        write_bytes(path, play(match))
         paths.append(path)
         if progress is not None:
             progress(number + 1, games)

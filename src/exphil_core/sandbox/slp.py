@@ -6,10 +6,8 @@ files of 3.16.0 and 3.18.0. All numbers are big-endian.
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 
 from exphil_core.melee import FIRST_FRAME
 from exphil_core.sandbox import ubjson
@@ -113,16 +111,3 @@ class ReplayWriter:
         return {
             "startAt": started_at, "lastFrame": self._last, "players": players, "playedOn": "exphil-sandbox",
         }  # fmt: skip
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a half-written file never stands there."""
-    sibling = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with sibling.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        sibling.replace(path)
-    finally:
-        sibling.unlink(missing_ok=True)

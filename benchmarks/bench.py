@@ -1,0 +1,139 @@
+"""`make bench`: speed as ratios of two things that are measured in turn in one run, written to a JSON file.
+
+    python benchmarks/bench.py bench.json
+
+Absolute times mislead on a shared machine; each ratio's two sides are interleaved and the medians compared.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from exphil_core.checkpoints.atomic import write_json
+from exphil_core.config.resolve import resolve
+from exphil_core.models.policy import Policy
+from exphil_core.plugin_manager import load_plugins
+from exphil_core.replays.slp import _parsed, read_game
+from exphil_core.sandbox import make_replays
+from exphil_core.training.batches import to_tensors
+from exphil_core.training.loop import Trainer
+from exphil_core.training.prepare import Prepared, prepare
+from exphil_core.training.reporter import SilentReporter
+
+ROUNDS = 5
+BACKBONES = ("mlp", "gru", "mamba")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def interleaved(first: Callable[[], object], second: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Median time of `first` as a multiple of that of `second`."""
+    first(), second()
+    pairs = [(seconds(first), seconds(second)) for _ in range(rounds)]
+    return round(statistics.median(a for a, _ in pairs) / statistics.median(b for _, b in pairs), 3)
+
+
+def reading(files: list[Path]) -> float:
+    """Rate of reading whole games (hashing and canonical columns included) against peppi's parsing alone."""
+
+    def all_of(work: Callable[[Path], object]) -> Callable[[], object]:
+        return lambda: [work(path) for path in files]
+
+    return round(1 / interleaved(all_of(read_game), all_of(_parsed)), 3)
+
+
+def bare_step(policy: Policy, trainer: Trainer, tensors: Any) -> None:
+    """Forward, backward and optimiser on a batch that is there already."""
+    state = policy.initial_state(len(tensors.floats))
+    parts, _ = policy.loss(tensors.floats, tensors.ids, tensors.decided, tensors.target, state)
+    loss = parts.sum(-1).mean()
+    trainer.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    trainer.optimiser.step()
+
+
+def training(ready: Prepared, trainer: Trainer) -> dict[str, float]:
+    """Rate of the real loop (batches cut, state carried, clipping) against bare steps on one batch in memory."""
+    steps = 12
+    epoch = iter([])
+
+    def loop() -> None:
+        nonlocal epoch
+        for _ in range(steps):
+            step = next(epoch, None)
+            if step is None or step.batch.counts.shape[0] < trainer.config.batch_size:
+                epoch = trainer.sampler.epoch(np.random.default_rng(0))
+                step = next(epoch)
+            trainer._step(step)
+
+    first = next(iter(trainer.sampler.epoch(np.random.default_rng(0))))
+    tensors = to_tensors(first.batch, ready.device)
+
+    def bare() -> None:
+        for _ in range(steps):
+            bare_step(ready.policy, trainer, tensors)
+
+    def cut() -> None:
+        batches = trainer.sampler.epoch(np.random.default_rng(0))
+        for _ in range(steps):
+            next(batches)
+
+    return {
+        "train_loop_vs_bare_step": round(1 / interleaved(loop, bare), 3),
+        "share_of_a_step_spent_cutting_batches": interleaved(cut, bare),
+    }
+
+
+def listings() -> dict[str, float]:
+    """Time of a listing as a multiple of starting Python and importing click."""
+    plain = [sys.executable, "-c", "import click"]
+    ratios = {}
+    for words in ("--help", "plugins list", "presets list"):
+        command = [sys.executable, "-m", "exphil_core", *words.split()]
+        ratios[words] = interleaved(
+            lambda command=command: subprocess.run(command, check=True, capture_output=True),
+            lambda: subprocess.run(plain, check=True, capture_output=True),
+        )
+    return ratios
+
+
+def main(target: Path) -> None:
+    torch.set_num_threads(1)
+    result: dict[str, Any] = {"torch": torch.__version__, "threads": 1, "rounds": ROUNDS}
+    result["listing_vs_python_and_click"] = listings()
+    manager = load_plugins()
+    with tempfile.TemporaryDirectory() as scratch:
+        files = make_replays(Path(scratch) / "replays", games=8, minutes=1.5, seed=0)
+        result["reading_vs_peppi"] = reading(files)
+        for backbone in BACKBONES:
+            flags = {
+                "replays": tuple(map(str, files)), "backbone": backbone, "threads": "1", "batch_size":
+                "1024" if backbone == "mlp" else "8", "checkpoints": scratch,
+            }  # fmt: skip
+            run = resolve(manager, flags=flags)
+            ready = prepare(run, manager, SilentReporter())
+            trainer = Trainer(
+                run.config, ready.policy, ready.training, ready.held_out, ready.prior, SilentReporter()
+            )
+            result[backbone] = training(ready, trainer)
+    write_json(target, result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
