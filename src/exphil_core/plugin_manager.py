@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Any
 
@@ -16,7 +16,7 @@ import attrs
 import pluggy
 
 from exphil_core import hookspecs
-from exphil_core.errors import ContestedName, ExphilError, unknown_name
+from exphil_core.errors import ContestedName, ExphilError, UsageError, unknown_name
 from exphil_core.hookspecs import CONTRACT_VERSION, GROUP
 from exphil_core.specs import (
     BackboneSpec,
@@ -109,9 +109,13 @@ class PluginManager:
                 raise ContestedName(f'{kind} "{name}" is registered twice by {first}; tell its author')
             raise ContestedName(
                 f'{kind} "{name}" comes from both {first} and {second}; uninstall one of them '
-                f"(`pip uninstall {second}`) or restrict loading with EXPHIL_PLUGINS"
+                f"(`exphil plugins uninstall {second}`) or leave it out with --no-plugin {second}"
             )
         return found[0]
+
+    def has(self, plugin: object) -> bool:
+        """Whether this very module or object is registered."""
+        return self._pluggy.is_registered(plugin)
 
     def load(self, reference: str, origin: Provenance) -> Any:
         """Import a spec's "module:attribute"; a failure names the distribution."""
@@ -296,10 +300,32 @@ def _discovered(manager: PluginManager, only: frozenset[str] | None) -> list[tup
     )
 
 
-def load_plugins() -> PluginManager:
-    """Load every installed plugin; `EXPHIL_PLUGINS=a,b` restricts third parties to those distributions."""
+def installed_plugins() -> dict[str, str]:
+    """Installed distributions that have plugins, and their versions. Loads none, and heeds no restriction."""
+    return {origin.distribution: origin.version for origin, _ in _discovered(PluginManager(), None)}
+
+
+def _left_out(names: Collection[str]) -> frozenset[str]:
+    wanted = frozenset(map(normalise_distribution, names))
+    if CORE_DISTRIBUTION in wanted:
+        raise UsageError(f"{CORE_DISTRIBUTION} can't be left out: it is ExPhil itself")
+    known = set(installed_plugins()) - {CORE_DISTRIBUTION} if wanted else set()
+    for name in sorted(wanted - known):
+        raise unknown_name("plugin", name, known)
+    return wanted
+
+
+def load_plugins(without: Collection[str] = ()) -> PluginManager:
+    """Load every installed plugin but those of the distributions `without`.
+
+    `EXPHIL_PLUGINS=a,b` restricts third parties to those distributions. Raises UsageError for a name in `without`
+    that isn't installed.
+    """
+    left_out = _left_out(without)
     manager, only = PluginManager(), _restriction()
     for origin, entry in _discovered(manager, only):
+        if origin.distribution in left_out:
+            continue
         try:
             plugin = entry.load()
         except KeyboardInterrupt:

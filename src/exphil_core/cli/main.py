@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "presets": ("exphil_core.cli.presets:presets", "Named settings: list, show."),
     "backbones": ("exphil_core.cli.listings:backbones", "Networks to choose from."),
     "characters": ("exphil_core.cli.listings:characters", "Melee's characters and their features."),
+    "config": ("exphil_core.cli.config:config", "Settings of a run: check, show, diff."),
     "plugins": ("exphil_core.cli.plugins:plugins", "What is installed, and whether it works."),
     "registry": ("exphil_core.cli.registry:registry", "Trained models: list, show."),
     "prune": ("exphil_core.cli.prune:prune", "Delete or archive models by rules."),
@@ -46,6 +47,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        manager_of(ctx)  # says what is wrong with the plugins, here as everywhere
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -61,8 +63,15 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="exphil")
+@click.option(
+    "--no-plugin",
+    multiple=True,
+    is_eager=True,  # before --help, which loads plugins too
+    metavar="NAME",
+    help="Leave the plugins of this distribution out; may be repeated.  [none]",
+)
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, no_plugin: tuple[str, ...]) -> None:
     """Train Super Smash Bros. Melee bots by imitating Slippi replays.
 
     \b
@@ -71,11 +80,19 @@ def cli(ctx: click.Context) -> None:
     Then on your own:
       exphil train --replays ~/Slippi --preset standard
     """
+    # `plugins uninstall` has to work even when a plugin ends the process on import; the rest may load at once.
+    if ctx.invoked_subcommand != "plugins":
+        manager_of(ctx)
 
 
 def manager_of(ctx: click.Context) -> PluginManager:
-    """The plugins of this run."""
-    manager: PluginManager = ctx.find_root().obj
+    """The plugins of this run, loaded when first asked for; says on stderr what is wrong with them."""
+    root = ctx.find_root()
+    if root.obj is None:
+        root.obj = load_plugins(without=root.params.get("no_plugin", ()))
+        for problem in root.obj.problems:
+            click.echo(f"exphil: {problem}", err=True)
+    manager: PluginManager = root.obj
     return manager
 
 
@@ -91,10 +108,7 @@ def run(args: list[str] | None = None) -> int:
     # as anything else (a game, a browser) takes a core; threads that sleep lose little.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        manager = load_plugins()
-        for problem in manager.problems:
-            click.echo(f"exphil: {problem}", err=True)
-        result: Any = cli.main(args=args, prog_name="exphil", obj=manager, standalone_mode=False)
+        result: Any = cli.main(args=args, prog_name="exphil", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -129,5 +143,7 @@ def _complain(error: click.ClickException) -> None:
         click.echo(error.format_message(), err=True)
         return
     message = " ".join(error.format_message().split())
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--no-plugin":
+        message = "--no-plugin comes before the command: exphil --no-plugin NAME COMMAND …"
     hint = f" (see `{ctx.command_path} --help`)" if ctx is not None else ""
     click.echo(f"exphil: {message}{hint}", err=True)
