@@ -61,11 +61,11 @@ def _descendants(by_id: dict[str, ModelEntry], asked: ModelEntry, depth: int) ->
             children.setdefault(entry.parent_model, []).append(entry)
 
     nodes: list[Node] = []
-    seen = {asked.id}
     waiting = [(child, depth) for child in reversed(children.get(asked.id, []))]
     while waiting:
         entry, level = waiting.pop()
-        note = CYCLE if entry.id in seen else ""
+        # Each has one parent, so going down can only ever close a circle at the start.
+        note = CYCLE if entry.id == asked.id else ""
         nodes.append(
             Node(
                 id=entry.id,
@@ -77,7 +77,6 @@ def _descendants(by_id: dict[str, ModelEntry], asked: ModelEntry, depth: int) ->
             )
         )
         if not note:
-            seen.add(entry.id)
             waiting += [(child, level + 1) for child in reversed(children.get(entry.id, []))]
     return nodes
 
