@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt $(PLUGINS:%=%pyproject.toml)
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/exphil train --demo --epochs 3 --naming hybrid --tag demo --checkpoints demo/checkpoints
+	$(BIN)/exphil train --demo --epochs 2 --naming hybrid --tag demo --checkpoints demo/checkpoints
 	$(BIN)/exphil registry list --checkpoints demo/checkpoints
 
 lint: $(STAMP)

@@ -109,4 +109,6 @@ def show(file: Path, as_json: bool) -> None:
     print_table(("fact", "value"), [(k, v) for k, v in facts.items() if k != "players"])
     for player in info.players:
         kind = "human" if player.human else "CPU"
-        click.echo(f"port {player.port + 1}: {player.character.title}, {kind} {player.tag} {player.code}".rstrip())
+        click.echo(
+            f"port {player.port + 1}: {player.character.title}, {kind} {player.tag} {player.code}".rstrip()
+        )
