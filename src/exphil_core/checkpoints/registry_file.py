@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from exphil_core.checkpoints.config_file import read_entry
-from exphil_core.checkpoints.entry import ModelEntry, entry_from_json, entry_to_json
+from exphil_core.checkpoints.entry import ModelEntry, entries_from_json, entry_to_json
 from exphil_core.checkpoints.files import CONFIG, walk
 from exphil_core.checkpoints.leaderboard import leaderboard
 from exphil_core.errors import ExphilError, UnknownName, did_you_mean, unknown_name
@@ -67,7 +67,7 @@ def _parsed(content: bytes, source: str) -> Models:
     if schema != SCHEMA or not isinstance(rows, list):
         raise CorruptRegistryError("not a registry")
     try:
-        models = {entry.id: entry for entry in map(entry_from_json, rows)}
+        models = {entry.id: entry for entry in entries_from_json(rows)}
     except ValueError as error:
         raise CorruptRegistryError(str(error)) from None
     if len(models) < len(rows):
