@@ -16,7 +16,7 @@ from exphil_core.plugin_manager import Provenance, load_plugins
 
 @attrs.frozen(kw_only=True)
 class SizeOptions:
-    max_gb: float = option(help="How much may stay.", unit="GB")
+    max_pounds: float = option(help="How much may stay.", unit="lb")
     strict: bool = option(False, help="Really.")
     polite: bool = option(True, help="Ask first.")
 
@@ -76,12 +76,12 @@ def prune_with(manager, folder, *arguments):
 def test_its_flags_choose_it_and_reach_it(folder, fakes, capsys):
     fakes.model(folder, "a")
     manager = manager_with([by_size()])
-    prune_with(manager, folder, "--max-gb", "1.5", "--strict", "--no-polite", "--dry-run")
+    prune_with(manager, folder, "--max-pounds", "1.5", "--strict", "--no-polite", "--dry-run")
     assert "too big" in capsys.readouterr().out
     (chosen,) = chosen_strategies(
-        manager, [], {"flag_max_gb": "1.5", "flag_strict": True, "flag_polite": False}
+        manager, [], {"flag_max_pounds": "1.5", "flag_strict": True, "flag_polite": False}
     )
-    assert chosen.strategy.options == SizeOptions(max_gb=1.5, strict=True, polite=False)
+    assert chosen.strategy.options == SizeOptions(max_pounds=1.5, strict=True, polite=False)
 
 
 def test_one_without_options_is_chosen_by_name(folder, fakes, capsys):
@@ -92,13 +92,13 @@ def test_one_without_options_is_chosen_by_name(folder, fakes, capsys):
 
 
 def test_a_required_flag_that_is_missing_is_named():
-    with pytest.raises(UsageError, match="strategy by-size needs --max-gb"):
+    with pytest.raises(UsageError, match="strategy by-size needs --max-pounds"):
         chosen_strategies(manager_with([by_size()]), ["by-size"], {})
 
 
 def test_a_flag_that_two_want_needs_the_strategys_name():
     manager = manager_with([by_size()], [by_size("other-size")])
-    given = {"flag_max_gb": "2"}
+    given = {"flag_max_pounds": "2"}
     with pytest.raises(UsageError, match=r"belongs to by-size \(exphil-0\) and other-size \(exphil-1\)"):
         chosen_strategies(manager, [], given)
     (chosen,) = chosen_strategies(manager, ["other-size"], given)
