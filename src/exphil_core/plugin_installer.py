@@ -116,7 +116,7 @@ def _refuse_flags(texts: Sequence[str]) -> None:
 def _no_plugin(name: str, plugins: Sequence[str]) -> UsageError:
     try:
         distribution(name)
-    except PackageNotFoundError:
+    except (PackageNotFoundError, ValueError):
         return unknown_name("plugin", name, plugins)
     return UsageError(
         f"{name} is no plugin: it registers nothing with ExPhil{did_you_mean(name, plugins)}; "
@@ -130,8 +130,8 @@ def _installed_at(name: str) -> int:
         for file in distribution(name).files or ():
             if file.name == "RECORD":
                 return Path(str(file.locate())).stat().st_mtime_ns
-    except (PackageNotFoundError, OSError):
-        pass
+    except Exception:  # damaged metadata must not keep anyone from repairing it
+        return 0
     return 0
 
 

@@ -76,5 +76,5 @@ def test_all_hooks_in_one_pass_mypy_strict_too(environment: Any, tmp_path: Path)
 
 
 def test_what_pip_cannot_install_is_status_1(environment: Any) -> None:
-    _, err = environment.run("exphil", "plugins", "install", "exphil-char-of-nobody", status=1)
+    _, err = environment.run("exphil", "plugins", "install", "./of-nobody.whl", status=1)
     assert err.splitlines()[-1] == "exphil: pip failed (exit status 1); its output says why"

@@ -87,13 +87,19 @@ class EqualWidthsOnly(Timestamp):
 
 
 class Unsafe(Timestamp):
-    """Writes what it is given, whatever Windows says."""
+    """A folder for each backbone, one of which Windows takes for a device."""
 
     def stem(self, fields: NameFields) -> str:
-        return f"{fields.backbone}_{time_word(fields)}"
+        return f"{fields.backbone}/{time_word(fields)}"
 
     def parse(self, stem: str) -> dict[str, object] | None:
         return {}
+
+
+class FailsOnOddWords(Timestamp):
+    def stem(self, fields: NameFields) -> str:
+        fields.backbone.encode("ascii")
+        return super().stem(fields)
 
 
 class Absolute(Timestamp):
@@ -160,7 +166,8 @@ def spec_of(thing: Any) -> NamingSchemeSpec:
         (RaisesOnOthers, 'parse raised ValueError: not mine for ""'),
         (NeedsACharacter, r"stem raised AssertionError.*NameFields\(character=None"),
         (EqualWidthsOnly, r"stem raised ValueError.*hidden_sizes=\(64, 32, 16\)"),
-        (Unsafe, r"gave the name '\.\._20260119_123456', which has a part that starts with"),
+        (Unsafe, "gave the name 'nul/20260119_123456', which has the part .nul., a device on Windows"),
+        (FailsOnOddWords, "stem raised UnicodeEncodeError"),
         (Absolute, "which is absolute"),
         (Counts, "is not deterministic"),
         (HidesTheLoss, "puts val_loss into names: set needs_loss = True"),
