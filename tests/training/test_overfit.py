@@ -14,7 +14,7 @@ from exphil_core.replays.game import Game
 from exphil_core.training.batches import to_tensors
 from exphil_core.training.frames import build_store
 
-FRAMES, STEPS = 40, 200
+FRAMES, STEPS = 40, 320
 
 
 @pytest.mark.parametrize("name", load_plugins().names("exphil_backbones"))

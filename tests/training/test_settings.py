@@ -43,7 +43,7 @@ WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
 OWN_TEST = {
     "replays", "character", "opponent", "stage", "min_frames", "max_files", "any_player", "drop_idle", "rollback",
     "validation_fraction", "temporal", "features", "epochs", "device", "threads", "max_time", "checkpoints",
-    "naming", "tags",
+    "naming", "bump", "tags",
 }  # fmt: skip
 
 
@@ -191,6 +191,43 @@ def test_checkpoints_naming_and_tags(small_run: Run, tmp_path: Path) -> None:
     assert model.entry.path == "any/gru_20260119_123456.safetensors"
     assert (tmp_path / "else/where" / model.entry.path).is_file()
     assert model.entry.tags == ("first", "good")
+
+
+def test_bump_says_which_part_of_a_version_rises(small_run: Run) -> None:
+    versions = [small_run(naming="semver", bump=bump).entry.id for bump in ("minor", "minor", "major")]
+    assert versions == ["any_gru_v1.0", "any_gru_v1.1", "any_gru_v2.0"]
+
+
+def test_a_name_may_hold_the_loss(small_run: Run) -> None:
+    model = small_run(naming="performance")
+    assert model.entry.id == f"gru_20260119_123456_loss{model.entry.val_loss:.2f}"
+    assert [p.name for p in model.folder.glob("*_metrics.jsonl")] == [f"{model.entry.id}_metrics.jsonl"]
+
+
+def test_a_tag_that_can_t_be_one_is_refused_at_once(manager: PluginManager) -> None:
+    with pytest.raises(UsageError, match="tags: .* must be 1 to 64 characters without spaces or commas"):
+        resolve(manager, flags={"tags": "two words"})
+
+
+def test_a_run_in_progress_is_known_as_one(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from exphil_core.checkpoints.running import is_running
+    from exphil_core.training import loop
+
+    seen = []
+    real = loop.Trainer._epoch
+
+    def spy(self: loop.Trainer, *args: Any) -> Any:
+        seen.append(is_running(folder, "gru_20260119_123456"))
+        return real(self, *args)
+
+    folder = small_run().folder
+    for path in folder.glob("*"):
+        if path.is_file():
+            path.unlink()
+    monkeypatch.setattr(loop.Trainer, "_epoch", spy)
+    model = small_run()
+    assert seen == [True]
+    assert not is_running(model.folder, model.entry.id)
 
 
 def test_a_read_replay_folder_is_left_as_it_was(

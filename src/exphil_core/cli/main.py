@@ -25,7 +25,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "characters": ("exphil_core.cli.listings:characters", "Melee's characters and their features."),
     "config": ("exphil_core.cli.config:config", "Settings of a run: check, show, diff."),
     "plugins": ("exphil_core.cli.plugins:plugins", "What is installed, and whether it works."),
-    "registry": ("exphil_core.cli.registry:registry", "Trained models: list, show."),
+    "registry": (
+        "exphil_core.cli.registry:registry",
+        "Trained models: list, rank, tag, compare, verify, import.",
+    ),
     "prune": ("exphil_core.cli.prune:prune", "Delete or archive models by rules."),
     "replays": ("exphil_core.cli.replays:replays", "Replay files: make demo games, look into one."),
 }

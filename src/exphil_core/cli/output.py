@@ -29,8 +29,11 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title:
         _print_rich(headers, texts, title)
         return
     widths = [max(map(len, column)) for column in zip(headers, *texts, strict=True)]
-    for line in (headers, *texts):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (headers, *texts)
+    )
+    click.echo("\n".join(lines))
 
 
 def _print_rich(headers: Sequence[str], texts: Sequence[Sequence[str]], title: str) -> None:

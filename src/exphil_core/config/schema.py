@@ -6,7 +6,12 @@ from typing import Any
 
 import attrs
 
-from exphil_core.options import at_least, between, duration, inside, one_of, option, positive
+from exphil_core.checkpoints.entry import tag_problem
+from exphil_core.options import Rule, at_least, between, duration, inside, one_of, option, positive
+
+TAG_RULE = Rule(
+    says="1 to 64 characters without spaces or commas", holds=lambda tag: tag_problem(tag) is None
+)
 
 DATA, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Output"
 
@@ -147,6 +152,17 @@ class TrainConfig:
 
     checkpoints: str = option("checkpoints", group=OUTPUT, help="Folder of models and their registry.")
     naming: str = option("timestamp", group=OUTPUT, help="Naming scheme of the model's files.")
+    bump: str = option(
+        "minor",
+        group=OUTPUT,
+        rule=one_of("major", "minor"),
+        help="Which part of the version --naming semver raises.",
+    )
     tags: tuple[str, ...] = option(
-        (), flag="tag", group=OUTPUT, default_text="none", help="Tag the model; may be repeated."
+        (),
+        flag="tag",
+        group=OUTPUT,
+        rule=TAG_RULE,
+        default_text="none",
+        help="Tag the model; may be repeated.",
     )

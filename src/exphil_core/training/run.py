@@ -13,11 +13,12 @@ import torch
 
 import exphil_core
 from exphil_core.checkpoints.config_file import write_config
-from exphil_core.checkpoints.entry import ModelEntry, utc_text
-from exphil_core.checkpoints.files import CONFIG, METRICS, POLICY, WEIGHTS, sibling
+from exphil_core.checkpoints.entry import ModelEntry, places, utc_text
+from exphil_core.checkpoints.files import METRICS, POLICY, WEIGHTS, sibling
 from exphil_core.checkpoints.naming import NamedScheme, NameFields, finish_stem, load_scheme, reserve_stem
-from exphil_core.checkpoints.paths import identity, inside
+from exphil_core.checkpoints.paths import inside
 from exphil_core.checkpoints.registry import Registry
+from exphil_core.checkpoints.running import running
 from exphil_core.checkpoints.store import save_policy, save_weights
 from exphil_core.config.resolve import ResolvedConfig
 from exphil_core.errors import ExphilError
@@ -53,17 +54,18 @@ def train(
     ready = prepare(run, manager, reporter)
     folder = Path(run.config.checkpoints).expanduser()
     fields = name_fields(run, moment)
-    stem = reserve_stem(folder, scheme, fields)
+    stem = reserve_stem(folder, scheme, fields, run.config.bump)
     metrics = inside(folder, sibling(stem, METRICS))
-    try:
-        outcome = _trained(run, ready, reporter, metrics)
-    except BaseException:
-        metrics.unlink(missing_ok=True)
-        raise
-    if outcome.best is None:
-        metrics.unlink(missing_ok=True)
-        return None
-    entry = _store(run, manager, ready, outcome, folder, (scheme, fields, stem))
+    with running(folder, stem):
+        try:
+            outcome = _trained(run, ready, reporter, metrics)
+        except BaseException:
+            metrics.unlink(missing_ok=True)
+            raise
+        if outcome.best is None:
+            metrics.unlink(missing_ok=True)
+            return None
+        entry = _store(run, manager, ready, outcome, folder, (scheme, fields, stem))
     return TrainedModel(entry=entry, outcome=outcome, folder=folder)
 
 
@@ -109,10 +111,7 @@ def _store(
         "policy": save_policy(inside(folder, sibling(stem, POLICY)), policy, _description(run, ready)),
     }
     entry = ModelEntry(
-        id=identity(stem),
-        path=sibling(stem, WEIGHTS),
-        policy_path=sibling(stem, POLICY),
-        config_path=sibling(stem, CONFIG),
+        **places(stem),
         created_at=utc_text(fields.created_at),
         character=config.character,
         backbone=config.backbone,
