@@ -16,6 +16,7 @@ from exphil_core.errors import ExphilError
 from exphil_core.melee.stages import Stage
 from exphil_core.plugin_manager import PluginManager, Registered
 from exphil_core.replays.game import STATE, Game
+from exphil_core.replays.items import ItemRows, no_items
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -28,6 +29,10 @@ class FighterRows:
     opponent_state: npt.NDArray[np.float32]  # (T, F)
     opponent_action: npt.NDArray[np.int16]  # (T,)
     stage: Stage
+    # Of both fighters; owner 0 is this one. Unknown if not given.
+    items: ItemRows = attrs.field(
+        default=attrs.Factory(lambda self: no_items(len(self.action)), takes_self=True)
+    )
 
     def column(self, name: str) -> npt.NDArray[np.float32]:
         """The fighter's own state column `name`, say "x" or "facing"."""
@@ -89,6 +94,7 @@ def fighter_rows(game: Game, fighter: int) -> FighterRows:
         opponent_state=game.state_TPF[:, 1 - fighter],
         opponent_action=game.action_TP[:, 1 - fighter],
         stage=game.info.stage,
+        items=game.items.seen_by(fighter),
     )
 
 

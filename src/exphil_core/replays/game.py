@@ -14,6 +14,7 @@ import numpy.typing as npt
 from exphil_core.melee.characters import Character
 from exphil_core.melee.stages import Stage
 from exphil_core.replays.controller import Cells
+from exphil_core.replays.items import ItemRows
 
 # Post-frame state of a fighter, in this order. Lengths in Melee's units, speeds in units a frame. What an old
 # replay doesn't record is NaN: unknown, never zero.
@@ -59,6 +60,7 @@ class Game:
     action_TP: npt.NDArray[np.int16]
     character_TP: npt.NDArray[np.uint8]
     controller_TPC: Cells
+    items: ItemRows
 
     def __len__(self) -> int:
         return len(self.action_TP)

@@ -19,6 +19,7 @@ from exphil_core.melee.stages import BY_EXTERNAL as STAGES_BY_EXTERNAL
 from exphil_core.replays.arrow import child, column, valid
 from exphil_core.replays.controller import Cells, chords_from_slippi, encode
 from exphil_core.replays.game import STATE, STATE_COLUMNS, Game, GameInfo, Player
+from exphil_core.replays.items import read_items
 
 # Scenes that are games between people: 2 is VS mode, 8 is Slippi Online. Others are training mode, events and
 # special modes (30 is Giant Melee), some of which number their frames in ways of their own.
@@ -139,6 +140,7 @@ def read_game(path: Path, *, rollback: str = "last", any_player: bool = False) -
         action_TP=np.minimum(np.stack(actions, axis=1), MAX_ACTION).astype(np.int16),
         character_TP=np.stack([_characters(side)[rows] for side in sides], axis=1),
         controller_TPC=np.stack([_controller(side, rows) for side in sides], axis=1),
+        items=read_items(frames, rows, [player.port for player in players]),
     )
 
 

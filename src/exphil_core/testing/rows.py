@@ -16,6 +16,7 @@ from exphil_core.melee.characters import BY_NAME, find_character
 from exphil_core.melee.stages import BY_NAME as STAGES
 from exphil_core.melee.stages import Stage
 from exphil_core.replays.game import MIRRORED, STATE, STATE_COLUMNS
+from exphil_core.replays.items import ItemRows
 
 Values = Sequence[float] | float | npt.NDArray[Any]
 
@@ -23,6 +24,8 @@ STANDING = 14
 # Common actions end at 340, those of single characters lie above: half of the random ones are such.
 FIRST_SPECIAL, LAST_SPECIAL = 341, 400
 LONGEST_ACTION = 40
+# Projectiles and bombs that characters own (both Links', Mewtwo's Shadow Ball), and one that is nobody's special.
+ITEM_TYPES = (0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x3F, 0x40, 0x41, 0x70, 0x36)
 
 # What random state lies between. Positions go beyond every blast zone; whole numbers are drawn as such.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -79,9 +82,11 @@ def random_rows(
     characters: Sequence[str] = ("fox",),
     stage: str = "battlefield",
     unknown: float = 0.0,
+    item_types: Sequence[int] = ITEM_TYPES,
 ) -> FighterRows:
     """Rows of nobody's game: positions wander, actions last a while, the fighter turns from one of `characters`
-    into the next as Zelda does. A share `unknown` of the state is NaN, in whole columns and here and there."""
+    into the next as Zelda does. A share `unknown` of the state is NaN, in whole columns and here and there.
+    Items of `item_types` appear, fly and vanish for both fighters."""
     rng = np.random.default_rng(seed)
     turns = np.arange(frames) * len(characters) // max(frames, 1)
     return FighterRows(
@@ -91,6 +96,29 @@ def random_rows(
         opponent_state=_random_state(rng, frames, unknown),
         opponent_action=_random_actions(rng, frames),
         stage=_stage(stage),
+        items=random_items(rng, frames, item_types),
+    )
+
+
+def random_items(rng: np.random.Generator, frames: int, types: Sequence[int]) -> ItemRows:
+    """A handful of items, each there for a while, moving at its own pace."""
+    lives = [(int(start), int(start + rng.integers(1, 80))) for start in rng.integers(0, max(frames, 1), 8)]
+    rows = sorted((t, life) for life, (a, b) in enumerate(lives) for t in range(a, min(b, frames)))
+    frame, life = np.array(rows, np.int64).reshape(-1, 2).T
+    start = np.array([a for a, _ in lives])
+    pace = rng.normal(0, 2, (4, len(lives))).astype(np.float32)
+    age = (frame - start[life]).astype(np.float32)
+    return ItemRows(
+        offset=np.searchsorted(frame, np.arange(frames + 1)).astype(np.int64),
+        type=rng.choice(types, len(lives))[life].astype(np.int32),
+        state=np.zeros(len(frame), np.uint8),
+        owner=rng.integers(0, 2, len(lives))[life].astype(np.int8),
+        x=20 * pace[2][life] + pace[0][life] * age,
+        y=20 * pace[3][life] + pace[1][life] * age,
+        vx=pace[0][life],
+        vy=pace[1][life],
+        timer=np.maximum(140 - age, 0).astype(np.float32),
+        spawn_id=life,
     )
 
 
@@ -104,6 +132,7 @@ def mirror_fighter(rows: FighterRows) -> FighterRows:
         opponent_state=rows.opponent_state * _FLIP,
         opponent_action=_mirror_actions(rows.opponent_action),
         stage=stage,
+        items=rows.items.mirrored(),
     )
 
 
@@ -118,6 +147,7 @@ def cut_rows(rows: FighterRows, cuts: Sequence[int]) -> Iterator[FighterRows]:
             opponent_state=rows.opponent_state[start:stop],
             opponent_action=rows.opponent_action[start:stop],
             stage=rows.stage,
+            items=rows.items.cut(start, stop),
         )
 
 

@@ -1,0 +1,86 @@
+"""Items that belong to a player, frame by frame, as peppi itself lists them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exphil_core.features.character import fighter_rows
+from exphil_core.replays.arrow import child
+from exphil_core.replays.game import Game
+from exphil_core.replays.items import ItemRows, no_items
+from exphil_core.replays.slp import _parsed, frame_rows, read_game
+
+
+def listed(path: Path, ports: list[int], rollback: str) -> list[tuple[object, ...]]:
+    """(frame, type, owner, x, spawn id) of each owned item, by plain Python from peppi's own values."""
+    frames = _parsed(path).frames
+    ids = np.asarray(child(frames, "id"))
+    found = []
+    for frame, row in enumerate(frame_rows(ids, rollback).tolist()):
+        for item in child(frames, "item")[row].as_py() or []:
+            if item["owner"] in ports:
+                owner = ports.index(item["owner"])
+                found.append((frame, item["type"], owner, np.float32(item["position"]["x"]), item["id"]))
+    return found
+
+
+def ours(items: ItemRows) -> list[tuple[object, ...]]:
+    columns = (items.frame(), items.type, items.owner, items.x, items.spawn_id)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def check(game: Game, rollback: str = "last") -> int:
+    ports = [player.port for player in game.info.players]
+    assert game.items.known
+    assert len(game.items) == len(game)
+    assert ours(game.items) == listed(game.info.path, ports, rollback)
+    return len(game.items.type)
+
+
+def test_items_of_demo_games_are_those_that_peppi_lists(demo_games: list[Game]) -> None:
+    assert sum(check(game) for game in demo_games) > 50
+
+
+@pytest.mark.parametrize("rollback", ["last", "first"])
+def test_items_of_real_games_are_those_that_peppi_lists(real_replays: Path, rollback: str) -> None:
+    for pattern in ("games/falco-ylink_PS_*", "games/falco-falco_YS_*", "games/ics-falco_DL_*"):
+        path = next(real_replays.glob(pattern + ".slp"))
+        assert check(read_game(path, rollback=rollback), rollback) > 10
+
+
+def test_an_old_replay_says_nothing_of_items(real_replays: Path) -> None:
+    game = read_game(next(real_replays.glob("games/puff-fox_YS_2.0.1_*.slp")))
+    assert not game.items.known
+    assert len(game.items) == len(game)
+
+
+def test_each_fighter_sees_its_own_items_as_its_own(demo_games: list[Game]) -> None:
+    game = next(game for game in demo_games if len(game.items.type))
+    first, second = (fighter_rows(game, fighter).items for fighter in (0, 1))
+    assert (first.owner == 1 - second.owner).all()
+    assert (first.owner == game.items.owner).all()
+
+
+def test_pieces_together_are_the_whole(demo_games: list[Game]) -> None:
+    items = next(game.items for game in demo_games if len(game.items.type))
+    cuts = [0, 1, 100, 101, 500, len(items)]
+    pieces = [items.cut(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    assert sum(map(len, pieces)) == len(items)
+    assert np.concatenate([piece.x for piece in pieces]).tolist() == items.x.tolist()
+    counts = np.concatenate([np.diff(piece.offset) for piece in pieces])
+    assert (counts == np.diff(items.offset)).all()
+
+
+def test_a_mirrored_mirror_image_is_the_original(demo_games: list[Game]) -> None:
+    items = next(game.items for game in demo_games if len(game.items.type))
+    assert (items.mirrored().x == -items.x).all()
+    assert (items.mirrored().mirrored().x == items.x).all()
+
+
+def test_nothing_known_is_not_nothing_there() -> None:
+    assert not no_items(5).known
+    assert no_items(5, known=True).known
+    assert len(no_items(5)) == 5
