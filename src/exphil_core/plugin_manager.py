@@ -323,7 +323,14 @@ def load_plugins(without: Collection[str] = ()) -> PluginManager:
     """
     left_out = _left_out(without)
     manager, only = PluginManager(), _restriction()
-    for origin, entry in _discovered(manager, only):
+    discovered = _discovered(manager, only)
+    seen = {origin.distribution for origin, _ in discovered} | {p.distribution for p in manager.problems}
+    for name in sorted((only or frozenset()) - seen):
+        missing = Provenance(name, "?", "?")
+        manager._problem(
+            missing, "load", "EXPHIL_PLUGINS names it, but it has no plugin installed here", "install it"
+        )
+    for origin, entry in discovered:
         if origin.distribution in left_out:
             continue
         try:

@@ -153,6 +153,17 @@ class TestRestriction:
         assert "good" in load_plugins().names(PRESETS)
         assert normalise_distribution("A_b..C-_d") == "a-b-c-d"
 
+    def test_a_name_that_is_not_installed_is_told(
+        self, install: Install, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        install("one", IMPORTS + GOOD)
+        monkeypatch.setenv("EXPHIL_PLUGINS", "one,oen")
+        manager = load_plugins()
+        (problem,) = manager.problems
+        assert problem.distribution == "oen"
+        assert "EXPHIL_PLUGINS names it" in problem.reason
+        assert "good" in manager.names(PRESETS)
+
     def test_without_it_everything_installed_is_loaded(
         self, install: Install, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -29,7 +29,7 @@ class KeepRecentOptions:
 class KeepTaggedOptions:
     """Flags of `keep-tagged`."""
 
-    keep_tagged: bool = option(False, flag="keep-tagged", help="Keep models that have a tag.")
+    keep_tagged: bool = option(True, flag="keep-tagged", help="Keep models that have a tag.")
 
 
 @attrs.frozen(kw_only=True)

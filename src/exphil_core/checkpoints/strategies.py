@@ -18,6 +18,10 @@ from exphil_core.checkpoints.entry import ModelEntry, utc_text
 from exphil_core.checkpoints.pruning import ARCHIVE, DELETE, KEEP, Action, Decision, PruningContext
 
 
+# Seconds; a timedelta holds no more than a billion days.
+LONGEST = 86_400e8
+
+
 class KeepBest:
     """Keep the n models with the lowest `val_loss`.
 
@@ -56,12 +60,14 @@ class KeepRecent:
 
 
 class KeepTagged:
-    """Keep the models that have a tag."""
+    """Keep the models that have a tag; switched off, it has no say."""
 
     def __init__(self, options: KeepTaggedOptions) -> None:
-        pass
+        self._on = options.keep_tagged
 
     def plan(self, models: Sequence[ModelEntry], context: PruningContext) -> list[Decision]:
+        if not self._on:
+            return []
         return [
             Decision(entry.id, KEEP, f"tagged {', '.join(entry.tags)}")
             if entry.tags
@@ -74,10 +80,13 @@ class Archive:
     """Archive the models older than a given age; deletes nothing."""
 
     def __init__(self, options: ArchiveOptions) -> None:
-        self._age = timedelta(seconds=options.archive_older_than)
+        self._age = timedelta(seconds=min(options.archive_older_than, LONGEST))
 
     def plan(self, models: Sequence[ModelEntry], context: PruningContext) -> list[Decision]:
-        limit = utc_text(context.now - self._age)
+        try:
+            limit = utc_text(context.now - self._age)
+        except OverflowError:  # before the year 1: nothing is that old
+            return []
         return [
             Decision(entry.id, ARCHIVE, f"made {entry.created_at}, before {limit}")
             for entry in models

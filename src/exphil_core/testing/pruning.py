@@ -25,7 +25,26 @@ COUNTS = (0, 1, 2, 24)
 CHARACTERS = (None, "mewtwo", "fox", "zelda")
 BACKBONES = ("mlp", "gru", "mamba")
 # What a numeric option is set to, to see that the plan heeds it: counts, shares, seconds, gigabytes and bytes.
-TRIED: tuple[float, ...] = (0, 0.01, 0.1, 0.5, 1, 2, 3, 5, 10, 20, 100, 3600, 86_400, 604_800, 3e6, 1e9, 1e10)
+TRIED: tuple[float, ...] = (
+    0,
+    0.01,
+    0.1,
+    0.5,
+    1,
+    2,
+    3,
+    5,
+    10,
+    20,
+    100,
+    3600,
+    86_400,
+    604_800,
+    3e6,
+    1e9,
+    1e10,
+    1e15,
+)
 
 
 def check_pruning_strategy(
