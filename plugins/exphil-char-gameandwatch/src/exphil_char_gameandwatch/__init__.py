@@ -1,0 +1,1 @@
+"""Mr. Game & Watch for ExPhil: the preset `gameandwatch` and the character feature `hammer`."""
