@@ -20,7 +20,7 @@ flags of a pruning strategy) is not in here.
 
 Exit status: 0 done, 1 something that you can fix (one line on stderr says what), 2 wrong usage, 130 interrupted.
 `EXPHIL_DEBUG=1` shows the traceback behind an error; `EXPHIL_PLUGINS=a,b` loads no plugins but those of the
-distributions a and b (empty: the built-in ones alone).
+distributions a and b (empty: the built-in ones alone), `exphil --no-plugin NAME …` leaves one out.
 """
 
 
