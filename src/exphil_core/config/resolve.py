@@ -161,8 +161,8 @@ def _warnings(config: TrainConfig) -> list[str]:
     notes = []
     if config.temporal and config.window_size > LONG_WINDOW:
         notes.append(
-            f"window_size {config.window_size} is long: activations of a step take memory in proportion to "
-            f"batch_size x window_size = {(config.batch_size or 0) * config.window_size:,} frames"
+            f"window_size {config.window_size} is long: the memory of a step grows with batch_size x window_size "
+            f"= {(config.batch_size or 0) * config.window_size:,} frames (`exphil train … --dry-run` measures it)"
         )
     if config.temporal and config.window_size < SHORT_WINDOW:
         notes.append(

@@ -16,7 +16,7 @@ from exphil_core.models.policy import build_policy, parameter_count, policy_shap
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import find_replays
 from exphil_core.training.loop import pick_device
-from exphil_core.training.prepare import check_writable
+from exphil_core.training.prepare import check_writable, step_memory
 from exphil_core.training.run import name_fields
 
 
@@ -33,6 +33,7 @@ def dry_run(run: ResolvedConfig, manager: PluginManager, now: datetime, demo: bo
     policy = build_policy(manager, shape)
     lines = [
         f"model: {config.backbone}, {parameter_count(policy):,} parameters, on {device}",
+        f"memory: {step_memory(run, policy, schema)}",
         f"observation: {schema.float_count} floats and {len(schema.ids)} ids a frame",
     ]
     if demo:

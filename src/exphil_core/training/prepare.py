@@ -10,7 +10,7 @@ import attrs
 import torch
 
 from exphil_core.checkpoints.entry import games_digest
-from exphil_core.config.resolve import ResolvedConfig
+from exphil_core.config.resolve import LONG_WINDOW, ResolvedConfig
 from exphil_core.errors import ExphilError
 from exphil_core.features.character import ActiveFeature, active_features
 from exphil_core.features.schema import ObservationSchema, observation_schema
@@ -23,6 +23,7 @@ from exphil_core.replays.sources import find_replays
 from exphil_core.replays.split import split_games
 from exphil_core.training.frames import FrameStore, build_store
 from exphil_core.training.loop import pick_device
+from exphil_core.training.memory import activation_bytes
 from exphil_core.training.reporter import Reporter
 
 # So many of the files that are left out are named; the rest is counted.
@@ -84,6 +85,8 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
     shape = policy_shape(config.backbone, config.hidden_sizes, config.backbone_options, schema)
     policy = build_policy(manager, shape)
     policy.head.set_prior(prior)
+    if config.temporal and config.window_size > LONG_WINDOW:
+        reporter.line(f"window_size {config.window_size}: {step_memory(run, policy, schema)}")
     return Prepared(
         training_games=tuple(collection.games[i] for i in train),
         held_out_games=tuple(collection.games[i] for i in held),
@@ -128,6 +131,14 @@ def read_games(files: Sequence[Path], run: ResolvedConfig, reporter: Reporter) -
     left = f"; left out {len(collection.left_out)}: {reasons}" if collection.left_out else ""
     reporter.line(f"{len(collection.games)} games, {frames:,} frames{left}")
     return collection
+
+
+def step_memory(run: ResolvedConfig, policy: Policy, schema: ObservationSchema) -> str:
+    """What a training step of `run` takes, for the user."""
+    config = run.config
+    window = config.window_size if config.temporal else 1
+    kept = activation_bytes(policy, schema, window, config.batch_size or 1)
+    return f"a step keeps about {kept / 1e6:,.0f} MB of activations (batch_size {config.batch_size})"
 
 
 def _warn_of_batch(run: ResolvedConfig, training: FrameStore, reporter: Reporter) -> None:
