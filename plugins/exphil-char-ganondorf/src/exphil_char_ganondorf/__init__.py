@@ -1,0 +1,1 @@
+"""Ganondorf for ExPhil: the preset `ganondorf` and the character feature `spacing`."""
