@@ -137,7 +137,7 @@ def any_rows(draw: st.DrawFn) -> FighterRows:
     return rows
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=any_rows(), data=st.data())
 def test_however_the_frames_are_cut_the_values_are_the_same(rows: FighterRows, data: st.DataObject) -> None:
     count = len(rows.action)
@@ -149,13 +149,13 @@ def test_however_the_frames_are_cut_the_values_are_the_same(rows: FighterRows, d
         np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=any_rows())
 def test_a_mirror_changes_nothing(rows: FighterRows) -> None:
     np.testing.assert_array_equal(Hammer().update(mirror_fighter(rows)), Hammer().update(rows))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=any_rows())
 def test_the_numbers_are_those_of_a_plain_loop(rows: FighterRows) -> None:
     told = Hammer().update(rows)

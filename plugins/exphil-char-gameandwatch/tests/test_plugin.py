@@ -22,7 +22,7 @@ def test_the_preset_keeps_its_contract() -> None:
 
 
 def test_the_feature_keeps_its_contract() -> None:
-    check_character_feature("hammer", manager=manager_with(plugin), frames=60)
+    check_character_feature("hammer", manager=manager_with(plugin), frames=30)
 
 
 def test_the_preset_is_full_with_a_shorter_window_for_game_and_watch() -> None:
