@@ -52,7 +52,7 @@ def test_most_hits_happen_within_reach_and_most_frames_do_not() -> None:
         frames.append(values[:, INDEX["in_own"]])
     assert len(np.concatenate(own)) >= 20
     assert np.concatenate(own).mean() > 0.75
-    assert np.concatenate(theirs).mean() > 0.75
+    assert np.concatenate(theirs).mean() > 0.6
     assert np.concatenate(frames).mean() < 0.35
 
 

@@ -21,13 +21,6 @@ FLIP = np.array([-1 if column.mirrored else 1 for column in COLUMNS], np.float32
 ACROSS, UP = REACH[GANONDORF]
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class ToldRows(FighterRows):
-    """Rows that say who the opponent is."""
-
-    opponent_character: npt.NDArray[np.uint8]
-
-
 def rows_of(
     x: list[float], y: list[float] | None = None, opponent: int = UNKNOWN_INTERNAL, facing: float = 1.0
 ) -> FighterRows:
@@ -41,8 +34,7 @@ def rows_of(
         facing=facing,
         opponent={"x": x, "y": [0.0] * count if y is None else y},
     )
-    fields = {field.name: getattr(rows, field.name) for field in attrs.fields(FighterRows)}
-    return ToldRows(**{**fields, "opponent_character": np.full(count, opponent, np.uint8)})
+    return attrs.evolve(rows, opponent_character=np.full(count, opponent, np.uint8))
 
 
 def track(rows: FighterRows) -> dict[str, npt.NDArray[np.float32]]:

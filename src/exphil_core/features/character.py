@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exphil_core.errors import ExphilError
+from exphil_core.melee.characters import UNKNOWN_INTERNAL
 from exphil_core.melee.stages import Stage
 from exphil_core.plugin_manager import PluginManager, Registered
 from exphil_core.replays.game import STATE, Game
@@ -29,6 +30,12 @@ class FighterRows:
     opponent_state: npt.NDArray[np.float32]  # (T, F)
     opponent_action: npt.NDArray[np.int16]  # (T,)
     stage: Stage
+    # (T,), internal ids; unknown if not given.
+    opponent_character: npt.NDArray[np.uint8] = attrs.field(
+        default=attrs.Factory(
+            lambda self: np.full(len(self.action), UNKNOWN_INTERNAL, np.uint8), takes_self=True
+        )
+    )
     # Of both fighters; owner 0 is this one. Unknown if not given.
     items: ItemRows = attrs.field(
         default=attrs.Factory(lambda self: no_items(len(self.action)), takes_self=True)
@@ -93,6 +100,7 @@ def fighter_rows(game: Game, fighter: int) -> FighterRows:
         character=game.character_TP[:, fighter],
         opponent_state=game.state_TPF[:, 1 - fighter],
         opponent_action=game.action_TP[:, 1 - fighter],
+        opponent_character=game.character_TP[:, 1 - fighter],
         stage=game.info.stage,
         items=game.items.seen_by(fighter),
     )

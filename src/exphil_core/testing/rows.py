@@ -12,7 +12,7 @@ import numpy.typing as npt
 from exphil_core.errors import unknown_name
 from exphil_core.features.character import FighterRows
 from exphil_core.features.encoder import DEAD_LEFT, DEAD_RIGHT
-from exphil_core.melee.characters import BY_NAME, find_character
+from exphil_core.melee.characters import BY_NAME, CHARACTERS, UNKNOWN_INTERNAL, find_character
 from exphil_core.melee.stages import BY_NAME as STAGES
 from exphil_core.melee.stages import Stage
 from exphil_core.replays.game import MIRRORED, STATE, STATE_COLUMNS
@@ -24,6 +24,8 @@ STANDING = 14
 # Common actions end at 340, those of single characters lie above: half of the random ones are such.
 FIRST_SPECIAL, LAST_SPECIAL = 341, 400
 LONGEST_ACTION = 40
+# Internal ids of the characters that can be chosen.
+PLAYED = tuple(sorted(character.internal for character in CHARACTERS))
 # Projectiles and bombs that characters own (both Links', Mewtwo's Shadow Ball), and one that is nobody's special.
 ITEM_TYPES = (0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x3F, 0x40, 0x41, 0x70, 0x36)
 
@@ -54,6 +56,7 @@ def make_rows(
     *,
     character: str = "fox",
     stage: str = "battlefield",
+    opponent_character: str | None = None,
     opponent_action: Sequence[int] | None = None,
     opponent: Mapping[str, Values] | None = None,
     **columns: Values,
@@ -70,6 +73,9 @@ def make_rows(
         opponent_state=_state(count, opponent or {}),
         opponent_action=np.array(
             [STANDING] * count if opponent_action is None else opponent_action, np.int16
+        ),
+        opponent_character=np.full(
+            count, _internal(opponent_character) if opponent_character else UNKNOWN_INTERNAL, np.uint8
         ),
         stage=_stage(stage),
     )
@@ -95,6 +101,7 @@ def random_rows(
         character=np.array([_internal(name) for name in characters], np.uint8)[turns],
         opponent_state=_random_state(rng, frames, unknown),
         opponent_action=_random_actions(rng, frames),
+        opponent_character=rng.choice(PLAYED, 1).repeat(frames).astype(np.uint8),
         stage=_stage(stage),
         items=random_items(rng, frames, item_types),
     )
@@ -146,6 +153,7 @@ def cut_rows(rows: FighterRows, cuts: Sequence[int]) -> Iterator[FighterRows]:
             character=rows.character[start:stop],
             opponent_state=rows.opponent_state[start:stop],
             opponent_action=rows.opponent_action[start:stop],
+            opponent_character=rows.opponent_character[start:stop],
             stage=rows.stage,
             items=rows.items.cut(start, stop),
         )

@@ -56,9 +56,8 @@ class Spacing:
 
 
 def _opponents_reach(rows: FighterRows) -> Floats:
-    """Float32 (T, 2), or (2,) if the rows don't say who the opponent is: exphil-core 0.1 has no such field."""
-    character = getattr(rows, "opponent_character", None)
-    reach: Floats = np.array(TYPICAL, np.float32) if character is None else _REACH[character]
+    """Float32 (T, 2); the typical reach where nothing says who the opponent is."""
+    reach: Floats = _REACH[rows.opponent_character]
     return reach
 
 
