@@ -20,11 +20,13 @@ METADATA_KEY = "exphil"
 
 @attrs.frozen(kw_only=True)
 class Rule:
-    """What values are allowed: `says` completes "must be …"."""
+    """What values are allowed: `says` completes "must be …". Lists are checked element by element; `some` wants at
+    least one."""
 
     says: str
     holds: Callable[[Any], bool]
     choices: tuple[str, ...] = ()
+    some: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +85,11 @@ def info_of(field: attrs.Attribute[Any]) -> OptionInfo | None:
     return field.metadata.get(METADATA_KEY)
 
 
+def some(rule: Rule) -> Rule:
+    """The rule for each element of a list that must not be empty."""
+    return attrs.evolve(rule, some=True)
+
+
 def at_least(low: float) -> Rule:
     """A number no smaller than `low`."""
     return Rule(says=f"at least {low}", holds=lambda value: value >= low)
@@ -96,6 +103,11 @@ def positive() -> Rule:
 def between(low: float, high: float) -> Rule:
     """A number from `low` to `high`, both included."""
     return Rule(says=f"from {low} to {high}", holds=lambda value: low <= value <= high)
+
+
+def above(low: float, high: float) -> Rule:
+    """A number above `low` and no larger than `high`."""
+    return Rule(says=f"above {low} and at most {high}", holds=lambda value: low < value <= high)
 
 
 def inside(low: float, high: float) -> Rule:
@@ -162,14 +174,25 @@ def from_text(text: str, kind: Any, parse: Callable[[str], Any] | None = None) -
         return parse(text)
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
-        return tuple(_scalar_from_text(part.strip(), item) for part in text.split(",") if part.strip())
+        return tuple(_scalar_from_text(part.strip(), item) for part in text.split(","))
     return _scalar_from_text(text, kind)
+
+
+def _check_texts(value: Any) -> None:
+    """An empty text is an unset shell variable more often than a wish; NUL is in no name of a file."""
+    for element in value if isinstance(value, tuple) else (value,):
+        if isinstance(element, str) and not element.strip():
+            raise ValueError("is empty")
+        if isinstance(element, str) and "\0" in element:
+            raise ValueError("holds a NUL character")
 
 
 def rule_problem(value: Any, rule: Rule | None) -> str | None:
     """Why `value` breaks `rule` (None where it holds). Every element of a tuple must keep it."""
     if rule is None or value is None:
         return None
+    if rule.some and value == ():
+        return "must not be empty"
     for element in value if isinstance(value, tuple) else (value,):
         if not rule.holds(element):
             near = difflib.get_close_matches(str(element).lower(), rule.choices, n=1)
@@ -202,6 +225,7 @@ def check_values(
             if isinstance(value, str) and (texts or (info and info.parse)):
                 value = from_text(value, kinds[name], info.parse if info else None)
             value = structured(value, kinds[name])
+            _check_texts(value)
         except ValueError as error:
             problems.append(SettingProblem(path=path, value=value, reason=str(error)))
             continue

@@ -45,6 +45,16 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ),
         (["--max-time", "soon"], 2, 'max_time: "soon" is not a duration'),
         (["--backbone-option", "x"], 2, '"x" must look like name=value'),
+        (["--hidden-sizes", ","], 2, "hidden_sizes: "),
+        (["--seed", "9" * 30], 2, "seed: "),
+        (["--threads", "9" * 12], 2, "threads: "),
+        (["--lr", "1e300"], 2, "lr: 1e+300 must be above 0 and at most 10"),
+        (["--window-size", "9" * 20], 2, "window_size: "),
+        (["--character", ""], 2, 'character: "" is empty'),
+        (["--checkpoints", ""], 2, 'checkpoints: "" is empty'),
+        (["--replays", ""], 2, "replays: ('',) is empty"),
+        (["--replays", "~nosuchuser/x"], 1, "there is no such user's home"),
+        (["--checkpoints", "~nosuchuser/x"], 1, "there is no such user's home"),
         (["--config", "gone.toml"], 1, 'there is no file "gone.toml"'),
         (["--device", "cuda"], 1, "torch sees no CUDA device here"),
         ([], 2, "no replays: give --replays PATH…, or --demo"),
@@ -70,6 +80,35 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(
 def test_demo_and_replays_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "--demo", "--replays", "x"]) == 2
     assert "give either --demo or --replays" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("args", [["--checkpoints", "afile/x"], ["--device", "cuda"]])
+def test_demo_games_are_made_only_if_a_model_can_be(
+    args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (tmp_path / "afile").touch()
+    assert run(["train", "--demo", *args]) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["afile"]
+
+
+def test_a_reader_of_stderr_that_goes_away_costs_nothing(demo_folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "exphil_core", "train", "--replays", str(demo_folder), "--epochs", "4"]
+    process = subprocess.Popen(
+        [*command, "--backbone", "mlp", "--hidden-sizes", "8", "--progress", "plain"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert process.stderr is not None
+    next(line for line in process.stderr if line.startswith("epoch 1:"))
+    process.stderr.close()
+    process.wait(timeout=60)
+    (model,) = json.loads((tmp_path / "checkpoints/registry.json").read_text())["models"]
+    assert model["epochs"] == 4
 
 
 def test_a_run_reports_origins_and_registers(
@@ -198,7 +237,8 @@ def test_replays_demo_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent differently on Windows")
-def test_ctrl_c_during_a_run_keeps_what_was_validated(demo_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_during_a_run_keeps_what_was_validated(demo_folder: Path, tmp_path: Path, name: str) -> None:
     command = [sys.executable, "-m", "exphil_core", "train", "--replays", str(demo_folder), "--epochs", "500"]
     process = subprocess.Popen(
         [*command, "--backbone", "mlp", "--hidden-sizes", "8", "--progress", "plain"],
@@ -211,8 +251,10 @@ def test_ctrl_c_during_a_run_keeps_what_was_validated(demo_folder: Path, tmp_pat
     for line in process.stderr:
         if line.startswith("epoch 2:"):
             break
-    time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    # At once, and again while the model is being written.
+    for pause in (0.0, 0.01, 0.02):
+        time.sleep(pause)
+        process.send_signal(getattr(signal, name))
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out.startswith("registered mlp_")

@@ -74,11 +74,16 @@ def test_the_sample_is_taken_after_the_filters(files: list[Path]) -> None:
     assert len(collection.games) == 2
 
 
-def test_the_same_content_twice_counts_once(files: list[Path], tmp_path: Path) -> None:
+def test_the_same_game_twice_counts_once_whatever_the_bytes_around_it(
+    files: list[Path], tmp_path: Path
+) -> None:
     copy = Path(shutil.copy(files[0], tmp_path / "copy.slp"))
-    collection = collect([*files, copy], GameFilter())
+    longer = tmp_path / "longer.slp"
+    longer.write_bytes(files[1].read_bytes() + b"\0")
+    collection = collect([*files, copy, longer], GameFilter())
     assert len(collection.games) == len(files)
-    assert [item.path for item in collection.left_out] == [copy]
+    assert [item.path for item in collection.left_out] == [copy, longer]
+    assert len({game.info.game_hash for game in collection.games}) == len(files)
 
 
 def test_a_bad_file_is_named_and_the_rest_goes_on(files: list[Path], tmp_path: Path) -> None:

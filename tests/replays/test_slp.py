@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import struct
 from pathlib import Path
 
 import attrs
@@ -16,6 +17,7 @@ from exphil_core.melee.controller import BUTTONS
 from exphil_core.melee.stages import STAGES
 from exphil_core.replays.arrow import child, column
 from exphil_core.replays.controller import BUTTON_PART, valid
+from exphil_core.replays.filters import GameFilter, collect
 from exphil_core.replays.game import STATE, Game
 from exphil_core.replays.slp import DAMAGE_ACTIONS, _parsed, frame_rows, read_game
 from exphil_core.sandbox.make import plan_match, play
@@ -83,6 +85,46 @@ def test_a_game_that_ends_before_the_first_input_is_refused(tmp_path: Path) -> N
     path.write_bytes(play(attrs.evolve(match, setup=attrs.evolve(match.setup, last_frame=-60))))
     with pytest.raises(ReplayError, match="cut short"):
         read_game(path)
+
+
+def damaged(path: Path, event: int, payload_offset: int, value: float) -> bytes:
+    """The replay with one float of its 500th `event` overwritten."""
+    content = bytearray(path.read_bytes())
+    sizes_at = content.index(b"\x35", content.index(b"raw"))
+    table = content[sizes_at + 2 : sizes_at + 1 + content[sizes_at + 1]]
+    sizes = {table[i]: struct.unpack(">H", table[i + 1 : i + 3])[0] + 1 for i in range(0, len(table), 3)}
+    at, seen = sizes_at + 1 + content[sizes_at + 1], 0
+    while True:
+        seen += content[at] == event
+        if seen == 500:
+            break
+        at += sizes[content[at]]
+    content[at + payload_offset : at + payload_offset + 4] = struct.pack(">f", value)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("value", [1e30, -1e6])
+def test_a_position_that_no_game_can_hold_is_damage(demo_folder: Path, tmp_path: Path, value: float) -> None:
+    path = tmp_path / "x.slp"
+    path.write_bytes(damaged(min(demo_folder.glob("*.slp")), 0x38, 0x0A, value))
+    with pytest.raises(ReplayError, match=r"damaged: x is .* in frame \d+"):
+        read_game(path)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), -1e30])
+def test_a_stick_that_is_no_number_is_read_to_a_valid_controller(
+    demo_folder: Path, tmp_path: Path, value: float
+) -> None:
+    path = tmp_path / "x.slp"
+    path.write_bytes(damaged(min(demo_folder.glob("*.slp")), 0x37, 0x19, value))
+    assert valid(read_game(path).controller_TPC).all()
+
+
+def test_no_real_replay_is_taken_for_damaged(real_replays: Path) -> None:
+    files = sorted(real_replays.glob("*/*.slp"))
+    left_out = collect(files, GameFilter(any_player=True)).left_out
+    assert len(left_out) < len(files) / 3
+    assert not [item for item in left_out if "damaged" in item.reason]
 
 
 def test_every_real_file_is_used_or_refused_for_the_reason_in_the_manifest(real_replays: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from exphil_core.errors import ExphilError
+from exphil_core.replays.filters import GameFilter, collect
 from exphil_core.replays.sources import find_replays
 
 
@@ -52,3 +53,26 @@ def test_a_folder_without_replays_is_an_error(tmp_path: Path) -> None:
 def test_a_glob_without_matches_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ExphilError, match=r"no \.slp files in"):
         find_replays([str(tmp_path / "*.slp")])
+
+
+def test_linked_folders_are_searched_and_circles_end(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "d.slp").touch()
+    try:
+        (folder / "linked").symlink_to(elsewhere, target_is_directory=True)
+        (folder / "deep" / "round").symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("no symbolic links here")
+    assert found(folder) == ["a.slp", "b [W].slp", "c.SLP", "d.slp"]
+
+
+def test_a_link_to_nowhere_does_not_end_the_run(folder: Path) -> None:
+    try:
+        (folder / "broken*.slp").symlink_to(folder / "nowhere")
+    except OSError:
+        pytest.skip("no symbolic links here")
+    assert found(folder / "*.slp") == ["a.slp", "b [W].slp", "broken*.slp"]
+    collection = collect(find_replays([str(folder / "*.slp")]), GameFilter())
+    assert {item.path.name for item in collection.left_out} == {"a.slp", "b [W].slp", "broken*.slp"}

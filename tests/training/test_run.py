@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,3 +224,111 @@ def test_a_file_that_is_no_policy_is_refused_in_one_line(tmp_path: Path, content
 def test_weights_are_no_policy(small_run: Run) -> None:
     with pytest.raises(ExphilError, match="not a policy file"):
         read_description(files(small_run())["weights"])
+
+
+class Deaf(SilentReporter):
+    """A terminal that went away."""
+
+    def line(self, text: str) -> None:
+        raise BrokenPipeError
+
+    def epoch(self, metrics: object) -> None:
+        raise BrokenPipeError
+
+
+def test_a_reporter_that_fails_changes_nothing(
+    manager: PluginManager, demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = {"replays": (str(demo_folder),), "backbone": "mlp", "hidden_sizes": "8", "epochs": "2"}
+    runs = []
+    for name, reporter in (("a", SilentReporter()), ("b", Deaf())):
+        reporter.line = lambda text: None  # type: ignore[method-assign]
+        runs.append(
+            train(resolve(manager, flags={**flags, "checkpoints": str(tmp_path / name)}), manager, reporter)
+        )
+    assert runs[0] is not None
+    assert runs[1] is not None
+    assert runs[0].entry.sha256 == runs[1].entry.sha256
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), OSError("disk")])
+def test_any_failure_after_the_first_epoch_keeps_the_model(
+    small_run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    real = loop.Trainer._epoch
+
+    def failing(self: loop.Trainer, epoch: int, outcome: loop.Outcome) -> object:
+        if epoch == 3:
+            raise error
+        return real(self, epoch, outcome)
+
+    monkeypatch.setattr(loop.Trainer, "_epoch", failing)
+    model = small_run(**WHOLE, epochs="5")
+    assert model.outcome.failed
+    assert str(error) in model.outcome.stopped
+    assert model.entry.epochs == 2
+
+
+def test_metrics_that_can_t_be_written_don_t_end_the_run(
+    small_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from exphil_core.training import run as module
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "append_metrics", full)
+    assert small_run(**WHOLE, epochs="2").entry.epochs == 2
+
+
+@pytest.mark.parametrize("step", ["save_weights", "save_policy", "write_config"])
+def test_a_full_disk_while_saving_leaves_no_half_model_and_a_registry_that_opens(
+    small_run: Run, monkeypatch: pytest.MonkeyPatch, step: str, tmp_path: Path
+) -> None:
+    from exphil_core.training import run as module
+
+    good = small_run()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "x")
+
+    monkeypatch.setattr(module, step, full)
+    with pytest.raises(OSError, match="No space left"):
+        small_run()
+    monkeypatch.undo()
+    assert [entry.id for entry in Registry(good.folder).models()] == [good.entry.id]
+    assert len(list(good.folder.glob("*.safetensors"))) == 2
+    assert len(list(good.folder.glob("*_config.json"))) == 1
+
+
+def test_signals_wait_while_a_model_is_written() -> None:
+    from exphil_core.training.interrupts import ending_signals_interrupt, uninterrupted
+
+    with ending_signals_interrupt():
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_models_read_with_other_rollbacks_are_not_compared(small_run: Run) -> None:
+    first, last = small_run(rollback="first"), small_run(rollback="last")
+    assert first.entry.validation_games != last.entry.validation_games
+
+
+def test_files_left_out_are_in_the_config_file(small_run: Run, demo_folder: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.slp"
+    bad.write_bytes(b"nonsense")
+    config = json.loads(files(small_run(replays=(str(demo_folder), str(bad))))["config"].read_text())
+    (left_out,) = config["data"]["left_out_files"]
+    assert left_out["file"] == "bad.slp"
+    assert left_out["reason"].startswith("unreadable")
+
+
+def test_a_feature_named_twice_counts_once(manager: PluginManager) -> None:
+    names = manager.names("exphil_character_features")
+    if not names:
+        pytest.skip("no plugin with a character feature is installed")
+    assert resolve(manager, flags={"features": f"{names[0]},{names[0]}"}).config.features == (names[0],)

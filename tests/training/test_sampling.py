@@ -123,3 +123,9 @@ def test_a_game_as_short_as_the_delay_has_no_side(demo_games: list[Game]) -> Non
     game = demo_games[0]
     store = build_store([game], [(0, 1)], delay=len(game) - 1)
     assert store.sides == ()
+
+
+def test_a_window_is_no_longer_than_what_there_is(store: FrameStore) -> None:
+    sampler = WindowSampler(store=store, lanes=32, window=1_000_000, mirror=0.0)
+    longest = max(len(side) for side in store.sides)
+    assert all(step.batch.counts.shape[1] <= longest for step in sampler.epoch(rng()))

@@ -105,12 +105,20 @@ def _show_settings(run: ResolvedConfig, reporter: Reporter) -> None:
 
 def _train(ctx: click.Context, run: ResolvedConfig, demo: bool, reporter: Reporter) -> None:
     if demo:
+        from exphil_core.training.prepare import check_possible
+
+        check_possible(run.config)
         run = _with_demo_replays(run, reporter)
 
     # Only now: torch takes a second and a half to import.
+    from exphil_core.training.interrupts import ending_signals_interrupt
     from exphil_core.training.run import train as train_model
 
-    trained = train_model(run, manager_of(ctx), reporter)
+    with ending_signals_interrupt():
+        try:
+            trained = train_model(run, manager_of(ctx), reporter)
+        finally:
+            reporter.finish()
     if trained is None:
         click.echo("exphil: interrupted before the first epoch was validated; nothing was kept", err=True)
         ctx.exit(INTERRUPTED)
@@ -134,14 +142,16 @@ def _with_demo_replays(run: ResolvedConfig, reporter: Reporter) -> ResolvedConfi
 
     folder = Path(DEMO_FOLDER)
     reporter.start("making demo games", DEMO_GAMES, "games")
-    paths = make_replays(
-        folder,
-        games=DEMO_GAMES,
-        minutes=DEMO_MINUTES,
-        seed=DEMO_SEED,
-        progress=lambda done, _: reporter.advance(done),
-    )
-    reporter.finish()
+    try:
+        paths = make_replays(
+            folder,
+            games=DEMO_GAMES,
+            minutes=DEMO_MINUTES,
+            seed=DEMO_SEED,
+            progress=lambda done, _: reporter.advance(done),
+        )
+    finally:
+        reporter.finish()
     reporter.line(f"made {DEMO_GAMES} demo games in {folder} (a sandbox, not Melee)")
     return attrs.evolve(
         run,

@@ -124,6 +124,7 @@ def _names(manager: PluginManager, config: TrainConfig, problems: list[str]) -> 
         character=standard("character", config.character) if config.character else None,
         opponent=tuple(standard("opponent", name) for name in config.opponent),
         stage=tuple(standard("stage", name) for name in config.stage),
+        features=tuple(dict.fromkeys(config.features)),
     )
 
 

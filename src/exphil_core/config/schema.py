@@ -7,7 +7,18 @@ from typing import Any
 import attrs
 
 from exphil_core.checkpoints.entry import tag_problem
-from exphil_core.options import Rule, at_least, between, duration, inside, one_of, option, positive
+from exphil_core.options import (
+    Rule,
+    above,
+    at_least,
+    between,
+    duration,
+    inside,
+    one_of,
+    option,
+    positive,
+    some,
+)
 
 TAG_RULE = Rule(
     says="1 to 64 characters without spaces or commas", holds=lambda tag: tag_problem(tag) is None
@@ -69,7 +80,7 @@ class TrainConfig:
 
     backbone: str = option("gru", group=MODEL, help="The network; see `exphil backbones list`.")
     hidden_sizes: tuple[int, ...] = option(
-        (128, 128), group=MODEL, rule=at_least(1), help="Width of each layer, as in 256,256."
+        (128, 128), group=MODEL, rule=some(between(1, 65_536)), help="Width of each layer, as in 256,256."
     )
     temporal: bool | None = option(
         None,
@@ -80,7 +91,7 @@ class TrainConfig:
     window_size: int = option(
         60,
         group=MODEL,
-        rule=at_least(1),
+        rule=between(1, 1_000_000),
         unit="frames",
         help="Length of the stretches that a temporal backbone is trained on; state is carried between them.",
     )
@@ -112,7 +123,7 @@ class TrainConfig:
         default_text="32 windows (temporal) or 1024 frames",
         help="Examples a step: windows for a temporal backbone, single frames for others.",
     )
-    lr: float = option(1e-3, group=TRAINING, rule=positive(), help="Peak learning rate of AdamW.")
+    lr: float = option(1e-3, group=TRAINING, rule=above(0, 10), help="Peak learning rate of AdamW.")
     schedule: str = option(
         "cosine",
         group=TRAINING,
@@ -128,10 +139,12 @@ class TrainConfig:
     grad_clip: float = option(
         1.0, group=TRAINING, rule=at_least(0), help="Largest norm of the gradient; 0 turns clipping off."
     )
-    seed: int = option(0, group=TRAINING, rule=at_least(0), help="Seed of weights, order and samples.")
+    seed: int = option(
+        0, group=TRAINING, rule=between(0, 2**63 - 1), help="Seed of weights, order and samples."
+    )
     device: str = option("auto", group=TRAINING, rule=one_of("auto", "cpu", "cuda"), help="Where to train.")
     threads: int | None = option(
-        None, group=TRAINING, rule=at_least(1), default_text="torch's own", help="CPU threads."
+        None, group=TRAINING, rule=between(1, 1024), default_text="torch's own", help="CPU threads."
     )
     max_steps: int | None = option(
         None,

@@ -69,7 +69,10 @@ def canonical_stick(
     Reproduces the processed from the raw stick on every human port of the real replays; a second pass changes
     nothing. NaN reads as the centre.
     """
-    steps_x, steps_y = (np.rint(np.nan_to_num(np.asarray(v, np.float64)) * STICK_STEPS) for v in (x, y))
+    # Beyond 2 there is nothing but damage; clipping keeps infinities out of the arithmetic.
+    steps_x, steps_y = (
+        np.rint(np.clip(np.nan_to_num(np.asarray(v, np.float64)), -2, 2) * STICK_STEPS) for v in (x, y)
+    )
     radius = np.hypot(steps_x, steps_y)
     shrink = STICK_STEPS / np.maximum(radius, STICK_STEPS)
     # 1e-9: 80/radius may fall a hair short of the exact ratio, and truncation would lose a step.

@@ -103,9 +103,9 @@ def collect(
             break
         try:
             game = read_game(path, rollback=wanted.rollback, any_player=wanted.any_player)
-            if game.info.sha256 in seen:
-                raise ReplayError("the same content as another file")
-            seen.add(game.info.sha256)
+            if game.info.game_hash in seen:
+                raise ReplayError("the same game as another file")
+            seen.add(game.info.game_hash)
             sides.append(wanted_sides(game, wanted))
             games.append(game)
         except ReplayError as error:

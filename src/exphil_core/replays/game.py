@@ -40,10 +40,12 @@ class Player:
 
 @attrs.frozen(kw_only=True)
 class GameInfo:
-    """What is known of a game besides its frames. `sha256` is that of the file's bytes."""
+    """What is known of a game besides its frames. `sha256` is that of the file's bytes, `game_hash` that of the game
+    in it, which other files may hold as well."""
 
     path: Path
     sha256: str
+    game_hash: str
     version: tuple[int, int, int]
     stage: Stage
     players: tuple[Player, Player]

@@ -29,6 +29,8 @@ DAMAGE_ACTIONS = frozenset({*range(75, 92), 193, 247})
 _IN_DAMAGE = np.zeros(1 << 16, bool)
 _IN_DAMAGE[list(DAMAGE_ACTIONS)] = True
 MAX_ACTION = 511
+# Ten seconds of inputs tell games apart, and recordings that end at different moments still agree on them.
+HASHED_FRAMES = 600
 
 # Our column -> where Slippi keeps it.
 _SOURCES: dict[str, tuple[str, ...]] = {
@@ -53,6 +55,12 @@ _SOURCES: dict[str, tuple[str, ...]] = {
 # Live sources floor percent and truncate counters; do it everywhere, so that a model sees the same in play.
 _TRUNCATED = ("percent", "action_frame", "hitlag", "hitstun")
 _NOT_NEGATIVE = ("hitlag", "hitstun")
+# Largest absolute values that a game can hold, far beyond what real replays show (x to 274, y to 264, percent to
+# 317, shield to 60, hit-lag to 18); what lies beyond is damage.
+PLAUSIBLE = {
+    "x": 2000, "y": 2000, "facing": 1, "percent": 1000, "shield": 100, "action_frame": 1e5,
+    "speed_air_x": 200, "speed_y": 200, "knock_x": 200, "knock_y": 200, "speed_ground_x": 200, "hitlag": 1000,
+}  # fmt: skip
 
 
 def content_hash(path: Path) -> str:
@@ -126,10 +134,12 @@ def read_game(path: Path, *, rollback: str = "last", any_player: bool = False) -
         raise ReplayError("cut short: ends before the players could move")
     rows = rows[:present]
     actions = [_actions(side)[rows] for side in sides]
+    controllers = np.stack([_controller(side, rows) for side in sides], axis=1)
     return Game(
         info=GameInfo(
             path=path,
             sha256=content_hash(path),
+            game_hash=_game_hash(start, players, controllers),
             version=tuple(start["slippi"]["version"]),
             stage=stage,
             players=players,
@@ -139,9 +149,20 @@ def read_game(path: Path, *, rollback: str = "last", any_player: bool = False) -
         state_TPF=np.stack([_state(s, a, rows) for s, a in zip(sides, actions, strict=True)], axis=1),
         action_TP=np.minimum(np.stack(actions, axis=1), MAX_ACTION).astype(np.int16),
         character_TP=np.stack([_characters(side)[rows] for side in sides], axis=1),
-        controller_TPC=np.stack([_controller(side, rows) for side in sides], axis=1),
+        controller_TPC=controllers,
         items=read_items(frames, rows, [player.port for player in players]),
     )
+
+
+def _game_hash(start: dict[str, Any], players: tuple[Player, Player], controllers_TPC: Cells) -> str:
+    """The game itself, whatever the file's bytes: both netplay players' recordings, or a file saved again with
+    other metadata, are one game. Made of the seed, the stage, who plays, and the first seconds' inputs."""
+    digest = hashlib.sha256()
+    who = [(player.port, player.character.external) for player in players]
+    digest.update(repr((start["random_seed"], start["stage"], who)).encode())
+    first = FIRST_PLAYABLE_FRAME - FIRST_FRAME
+    digest.update(controllers_TPC[first : first + HASHED_FRAMES].tobytes())
+    return digest.hexdigest()
 
 
 def _players(start: dict[str, Any], any_player: bool) -> tuple[Player, Player]:
@@ -221,6 +242,7 @@ def _state(side: Any, actions: npt.NDArray[np.uint16], rows: npt.NDArray[np.intp
         source = column(post, *path)
         if source is not None:
             state[:, STATE[name]] = source[rows]
+    _refuse_implausible(state)
     state[~np.isfinite(state)] = np.nan
     for name in _TRUNCATED:
         state[:, STATE[name]] = np.trunc(state[:, STATE[name]])
@@ -235,6 +257,16 @@ def _state(side: Any, actions: npt.NDArray[np.uint16], rows: npt.NDArray[np.intp
     hurtbox = state[:, STATE["invulnerable"]]
     state[:, STATE["invulnerable"]] = np.where(np.isnan(hurtbox), np.nan, hurtbox != 0)
     return state
+
+
+def _refuse_implausible(state: npt.NDArray[np.float32]) -> None:
+    """Damaged bytes read as floats of any size; one of 1e30 would make every weight of a model NaN."""
+    for name, limit in PLAUSIBLE.items():
+        values = state[:, STATE[name]]
+        wild = np.flatnonzero(np.abs(values) > limit)
+        if len(wild):
+            frame, value = int(wild[0]) + FIRST_FRAME, values[wild[0]]
+            raise ReplayError(f"damaged: {name} is {value:g} in frame {frame}")
 
 
 def _controller(side: Any, rows: npt.NDArray[np.intp]) -> Cells:

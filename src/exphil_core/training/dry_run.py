@@ -15,16 +15,14 @@ from exphil_core.features.schema import observation_schema
 from exphil_core.models.policy import build_policy, parameter_count, policy_shape
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import find_replays
-from exphil_core.training.loop import pick_device
-from exphil_core.training.prepare import check_writable, step_memory
+from exphil_core.training.prepare import check_possible, step_memory
 from exphil_core.training.run import name_fields
 
 
 def dry_run(run: ResolvedConfig, manager: PluginManager, now: datetime, demo: bool = False) -> list[str]:
     """Lines that say what would be read, trained and written. Raises what a real run would raise by then."""
     config = run.config
-    device = pick_device(config.device)
-    check_writable(Path(config.checkpoints))
+    device = check_possible(config)
     scheme = load_scheme(manager, config.naming)
     features = active_features(manager, config.features)
     schema = observation_schema([feature.entry.spec for feature in features])

@@ -5,6 +5,7 @@ It knows nothing of files and names; `exphil_core.training.run` does.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -113,22 +114,37 @@ class Trainer:
         try:
             for epoch in range(1, self.config.epochs + 1):
                 result = self._epoch(epoch, outcome)
-                outcome.history.append(result)
-                finished(result)
-                self._keep_if_best(result, outcome)
+                self._told(result, finished)
                 outcome.stopped = self._limit_reached()
                 if outcome.stopped:
                     break
         except KeyboardInterrupt:
             outcome.stopped, outcome.interrupted = "interrupted", True
-        except ExphilError as error:
+        except Exception as error:
+            # Out of memory, a full disk, a defect: whatever it is, hours of training must not go with it.
             if outcome.best is None:
                 raise
-            outcome.stopped, outcome.failed = str(error), True
-        self.reporter.finish()
+            said = str(error) if isinstance(error, ExphilError) else f"{type(error).__name__}: {error}"
+            outcome.stopped, outcome.failed = said, True
+        self._quietly(self.reporter.finish)
         if self.best_weights:
             self.policy.load_state_dict(self.best_weights)
         return outcome
+
+    def _told(self, result: EpochResult, finished: Callable[[EpochResult], None]) -> None:
+        """Write the epoch's metrics and tell the user; neither may end the run."""
+        try:
+            finished(result)
+        except OSError as error:
+            said = f"warning: metrics of epoch {result.epoch} can't be written: {error}"
+            self._quietly(lambda: self.reporter.line(said))
+        self._quietly(lambda: self.reporter.epoch(result.as_json()))
+
+    @staticmethod
+    def _quietly(tell: Callable[[], None]) -> None:
+        # A terminal that is gone, or `| tee` that died.
+        with contextlib.suppress(OSError):
+            tell()
 
     def _keep_if_best(self, result: EpochResult, outcome: Outcome) -> None:
         if outcome.best is None or result.validation.val_loss < outcome.best.validation.val_loss:
@@ -148,7 +164,8 @@ class Trainer:
         began, losses, frames, shown_at = self.clock(), 0.0, 0, 0.0
         shown: float | None = None
         self.policy.train()
-        self.reporter.start(f"epoch {epoch}/{self.config.epochs}", self.sampler.step_count(), "steps")
+        title = f"epoch {epoch}/{self.config.epochs}"
+        self._quietly(lambda: self.reporter.start(title, self.sampler.step_count(), "steps"))
         for steps, step in enumerate(self._batches(epoch), start=1):
             loss, count = self._step(step)
             if count:
@@ -158,13 +175,13 @@ class Trainer:
             if now - shown_at >= REFRESH:
                 rate = frames / max(now - began, 1e-9)
                 note = f"loss {shown:.3f}" if shown is not None else ""
-                self.reporter.advance(steps, note, rate=rate, rate_unit="frames/s")
+                self._show(steps, note, rate)
                 shown_at = now
             if self._limit_reached():
                 break
         seconds = self.clock() - began
         outcome.frames += frames
-        self.reporter.finish()
+        self._quietly(self.reporter.finish)
         validation = validate(self.policy, self.held_out, self.prior, self.device)
         if not math.isfinite(validation.val_loss):
             raise ExphilError(f"val_loss is {validation.val_loss} after epoch {epoch}: try a smaller --lr")
@@ -177,8 +194,13 @@ class Trainer:
             seconds=seconds,
             validation=validation,
         )
-        self.reporter.epoch(result.as_json())
+        # Kept before anything else is done with it: a Ctrl-C from here on loses nothing.
+        outcome.history.append(result)
+        self._keep_if_best(result, outcome)
         return result
+
+    def _show(self, steps: int, note: str, rate: float) -> None:
+        self._quietly(lambda: self.reporter.advance(steps, note, rate=rate, rate_unit="frames/s"))
 
     def _batches(self, epoch: int) -> Iterator[Step]:
         return self.sampler.epoch(np.random.default_rng([self.config.seed, epoch]))

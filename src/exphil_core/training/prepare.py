@@ -11,35 +11,36 @@ import torch
 
 from exphil_core.checkpoints.entry import games_digest
 from exphil_core.config.resolve import LONG_WINDOW, ResolvedConfig
+from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ExphilError
 from exphil_core.features.character import ActiveFeature, active_features
 from exphil_core.features.schema import ObservationSchema, observation_schema
 from exphil_core.models.policy import Policy, build_policy, policy_shape
 from exphil_core.models.prior import ControllerPrior, fit_prior
 from exphil_core.plugin_manager import PluginManager
-from exphil_core.replays.filters import Collection, GameFilter, collect
-from exphil_core.replays.game import Game
-from exphil_core.replays.sources import find_replays
+from exphil_core.replays.filters import Collection, GameFilter, LeftOut, collect
+from exphil_core.replays.game import GameInfo
+from exphil_core.replays.sources import expanded, find_replays
 from exphil_core.replays.split import split_games
 from exphil_core.training.frames import FrameStore, build_store
 from exphil_core.training.loop import pick_device
 from exphil_core.training.memory import activation_bytes
 from exphil_core.training.reporter import Reporter
 
-# So many of the files that are left out are named; the rest is counted.
-NAMED_FILES = 20
+# So many of the files that are left out are named on the screen; all of them are in the model's config file.
+NAMED_FILES = 500
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Prepared:
     """A run that is ready to start."""
 
-    training_games: tuple[Game, ...]
-    held_out_games: tuple[Game, ...]
+    training_games: tuple[GameInfo, ...]
+    held_out_games: tuple[GameInfo, ...]
     training: FrameStore
     held_out: FrameStore
     held_out_sides: tuple[str, ...]
-    collection: Collection
+    left_out: tuple[LeftOut, ...]
     features: tuple[ActiveFeature, ...]
     schema: ObservationSchema
     prior: ControllerPrior
@@ -55,14 +56,13 @@ class Prepared:
 def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> Prepared:
     """Read the replays and build the policy of `run`. Raises ExphilError before anything is written."""
     config = run.config
-    device = pick_device(config.device)
+    device = check_possible(config)
     if config.threads:
         torch.set_num_threads(config.threads)
-    check_writable(Path(config.checkpoints))
     features = active_features(manager, config.features)
     files = find_replays(config.replays)
     collection = read_games(files, run, reporter)
-    train, held = split_games([g.info.sha256 for g in collection.games], config.validation_fraction)
+    train, held = split_games([g.info.game_hash for g in collection.games], config.validation_fraction)
 
     def store(indices: Sequence[int], drop_idle: bool) -> FrameStore:
         return build_store(
@@ -88,14 +88,16 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
     if config.temporal and config.window_size > LONG_WINDOW:
         reporter.line(f"window_size {config.window_size}: {step_memory(run, policy, schema)}")
     return Prepared(
-        training_games=tuple(collection.games[i] for i in train),
-        held_out_games=tuple(collection.games[i] for i in held),
+        training_games=tuple(collection.games[i].info for i in train),
+        held_out_games=tuple(collection.games[i].info for i in held),
         training=training,
         held_out=held_out,
         held_out_sides=tuple(
-            f"{collection.games[i].info.sha256}:{side}" for i in held for side in collection.sides[i]
+            f"{collection.games[i].info.game_hash}:{side}:{config.rollback}"
+            for i in held
+            for side in collection.sides[i]
         ),
-        collection=collection,
+        left_out=collection.left_out,
         features=features,
         schema=schema,
         prior=prior,
@@ -118,8 +120,10 @@ def read_games(files: Sequence[Path], run: ResolvedConfig, reporter: Reporter) -
         seed=config.seed,
     )
     reporter.start("reading replays", len(files), "files")
-    collection = collect(files, wanted, lambda done, _: reporter.advance(done))
-    reporter.finish()
+    try:
+        collection = collect(files, wanted, lambda done, _: reporter.advance(done))
+    finally:
+        reporter.finish()
     for item in collection.left_out[:NAMED_FILES]:
         reporter.line(f"left out {item.path.name}: {item.reason}")
     if len(collection.left_out) > NAMED_FILES:
@@ -153,9 +157,16 @@ def _warn_of_batch(run: ResolvedConfig, training: FrameStore, reporter: Reporter
         reporter.line(f"warning: batch_size {size} is more than the {there} {unit} there are to train on")
 
 
+def check_possible(config: TrainConfig) -> torch.device:
+    """The device to train on. Raises ExphilError for what no replay could make right. Writes nothing."""
+    device = pick_device(config.device)
+    check_writable(expanded(config.checkpoints))
+    return device
+
+
 def check_writable(folder: Path) -> None:
     """Refuse a folder that can't be written before hours are spent on what goes into it. Writes nothing."""
-    existing = folder.expanduser().absolute()
+    existing = folder.absolute()
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 import exphil_core
 from exphil_core.checkpoints.config_file import write_config
 from exphil_core.checkpoints.entry import ModelEntry, places, utc_text
-from exphil_core.checkpoints.files import METRICS, POLICY, WEIGHTS, sibling
+from exphil_core.checkpoints.files import CONFIG, METRICS, POLICY, WEIGHTS, sibling
 from exphil_core.checkpoints.naming import NamedScheme, NameFields, finish_stem, load_scheme, reserve_stem
 from exphil_core.checkpoints.paths import inside
 from exphil_core.checkpoints.registry import Registry
@@ -24,6 +25,8 @@ from exphil_core.config.resolve import ResolvedConfig
 from exphil_core.errors import ExphilError
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.controller import PARTS
+from exphil_core.replays.sources import expanded
+from exphil_core.training.interrupts import uninterrupted
 from exphil_core.training.loop import EpochResult, Outcome, Trainer
 from exphil_core.training.metrics import append_metrics
 from exphil_core.training.prepare import Prepared, prepare
@@ -52,7 +55,7 @@ def train(
     moment = now or datetime.now(timezone.utc)
     scheme = load_scheme(manager, run.config.naming)
     ready = prepare(run, manager, reporter)
-    folder = Path(run.config.checkpoints).expanduser()
+    folder = expanded(run.config.checkpoints)
     fields = name_fields(run, moment)
     stem = reserve_stem(folder, scheme, fields, run.config.bump)
     metrics = inside(folder, sibling(stem, METRICS))
@@ -65,7 +68,8 @@ def train(
         if outcome.best is None:
             metrics.unlink(missing_ok=True)
             return None
-        entry = _store(run, manager, ready, outcome, folder, (scheme, fields, stem))
+        with uninterrupted():
+            entry = _store(run, manager, ready, outcome, folder, (scheme, fields, stem))
     return TrainedModel(entry=entry, outcome=outcome, folder=folder)
 
 
@@ -104,7 +108,26 @@ def _store(
     if best is None:
         raise ExphilError("nothing to store: no epoch was validated")
     stem = finish_stem(folder, scheme, attrs.evolve(fields, val_loss=best.validation.val_loss), stem)
-    config = run.config
+    try:
+        return _written(run, manager, ready, outcome, folder, stem, fields.created_at)
+    except BaseException:
+        # Half a model is no model: a full disk leaves the registry and nothing that it doesn't know.
+        for ending in (WEIGHTS, POLICY, CONFIG):
+            inside(folder, sibling(stem, ending)).unlink(missing_ok=True)
+        raise
+
+
+def _written(
+    run: ResolvedConfig,
+    manager: PluginManager,
+    ready: Prepared,
+    outcome: Outcome,
+    folder: Path,
+    stem: str,
+    created_at: datetime,
+) -> ModelEntry:
+    config, best = run.config, outcome.best
+    assert best is not None
     policy = ready.policy.cpu()
     hashes = {
         "weights": save_weights(inside(folder, sibling(stem, WEIGHTS)), policy),
@@ -112,7 +135,7 @@ def _store(
     }
     entry = ModelEntry(
         **places(stem),
-        created_at=utc_text(fields.created_at),
+        created_at=utc_text(created_at),
         character=config.character,
         backbone=config.backbone,
         temporal=bool(config.temporal),
@@ -165,7 +188,7 @@ def _results(ready: Prepared, outcome: Outcome, best: EpochResult) -> dict[str, 
         **{key: value for key, value in validation.items() if key not in ("frames", "change_frames")},
         "validation_frames": best.validation.frames,
         "validation_change_frames": best.validation.change_frames,
-        "validation_games": sorted(game.info.sha256 for game in ready.held_out_games),
+        "validation_games": sorted(info.game_hash for info in ready.held_out_games),
         "validation_sides": sorted(ready.held_out_sides),
         "best_epoch": best.epoch,
         "stopped": outcome.stopped,
@@ -178,8 +201,9 @@ def _data(ready: Prepared) -> dict[str, Any]:
         "replays": len(ready.training_games),
         "training_examples": ready.training.example_count(),
         "training_sides": len(ready.training.sides),
-        "training_games": sorted(game.info.sha256 for game in ready.training_games),
-        "left_out": dict(ready.collection.reasons()),
+        "training_games": sorted(info.game_hash for info in ready.training_games),
+        "left_out": dict(Counter(item.kind for item in ready.left_out)),
+        "left_out_files": [{"file": item.path.name, "reason": item.reason} for item in ready.left_out],
     }
 
 

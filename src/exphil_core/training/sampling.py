@@ -90,7 +90,9 @@ class WindowSampler:
 
     def _step(self, lanes: list[Segment], at: list[int], kept: list[int], fresh: list[bool]) -> Step:
         stops = np.array([segment.stop for segment in lanes])[:, None]
-        rows = np.array(at, np.int64)[:, None] + np.arange(self.window)
+        # No longer than the longest lane: a window beyond every game's end would be padding alone.
+        width = min(self.window, max(segment.stop - start for segment, start in zip(lanes, at, strict=True)))
+        rows = np.array(at, np.int64)[:, None] + np.arange(width)
         batch = self.store.batch(
             np.minimum(rows, stops - 1),
             np.array([segment.fighter for segment in lanes], np.int64),
