@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import typing
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +33,13 @@ def _check_reference(instance: object, attribute: attrs.Attribute[Any], value: o
 def _check_options(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (isinstance(value, type) and attrs.has(value)):
         raise TypeError(f"{attribute.name} must be an attrs class or None, not {value!r}")
+    if value is not None:
+        try:
+            typing.get_type_hints(value)
+        except Exception as error:
+            raise TypeError(
+                f"{attribute.name} {value.__name__} has a type that can't be resolved: {error}"
+            ) from None
 
 
 def _names(value: object) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ from exphil_core.checkpoints.compare import compare, why_not_comparable
 from exphil_core.checkpoints.config_file import config_document, read_document
 from exphil_core.checkpoints.registry import Registry
 from exphil_core.checkpoints.registry_file import registry_text
+from exphil_core.checkpoints.running import running
 from exphil_core.checkpoints.verify import verify
 
 
@@ -81,3 +82,15 @@ def test_models_scored_on_other_frames_are_said_not_to_compare(fakes):
     other = config_document(fakes.entry("b", val_loss=2.0, delay=18))
     assert why_not_comparable(one, one) is None
     assert "delay" in (why_not_comparable(one, other) or "")
+
+
+def test_what_a_run_left_that_was_cut_off_while_saving_is_named(folder, fakes):
+    fakes.model(folder, "whole")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "half.safetensors").write_bytes(b"weights")
+    (finding,) = verify(Registry(folder))
+    assert finding.id is None
+    assert "deep/half.safetensors" in finding.problem
+    assert "safe to delete" in finding.problem
+    with running(folder, "deep/half"):
+        assert verify(Registry(folder)) == []

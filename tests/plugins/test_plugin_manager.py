@@ -413,3 +413,21 @@ def test_specs_are_frozen() -> None:
     with pytest.raises(TypeError):
         spec.overrides["epochs"] = 2  # type: ignore[index]
     assert BackboneSpec(name="x", factory="a:b", temporal=False, aliases="xs").aliases == ("xs",)
+
+
+def test_options_with_a_type_that_can_t_be_resolved_cost_that_spec_alone() -> None:
+    source = """
+import attrs
+from exphil_core import PruningStrategySpec, hookimpl
+
+@attrs.frozen(kw_only=True)
+class Options:
+    days: "Nonsense" = 3
+
+@hookimpl
+def exphil_pruning_strategies():
+    return [PruningStrategySpec(name="odd", factory="a:b", options=Options)]
+"""
+    problem = only_problem(added(source))
+    assert problem.phase == "call"
+    assert "has a type that can't be resolved" in problem.reason

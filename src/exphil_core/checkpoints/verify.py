@@ -10,9 +10,10 @@ import attrs
 
 from exphil_core.checkpoints.config_file import read_entry
 from exphil_core.checkpoints.entry import ModelEntry
-from exphil_core.checkpoints.files import CONFIG, walk
+from exphil_core.checkpoints.files import CONFIG, POLICY, WEIGHTS, stem_of, walk
 from exphil_core.checkpoints.paths import inside
 from exphil_core.checkpoints.registry import Registry
+from exphil_core.checkpoints.running import is_running
 from exphil_core.errors import ExphilError
 
 _BLOCK = 2**20
@@ -36,7 +37,21 @@ def verify(registry: Registry) -> list[Finding]:
     for relative in walk(registry.folder):
         if relative.endswith(CONFIG) and relative not in registered:
             findings.append(Finding(None, f"{relative} is not registered; run `exphil registry rebuild`"))
-    return findings
+    return [*findings, *_left_over(registry.folder, {entry.stem for entry in models})]
+
+
+def _left_over(folder: Path, registered: set[str]) -> Iterator[Finding]:
+    """Tensors without a config file: what a run that was killed while it saved leaves behind."""
+    endings: dict[str, set[str]] = {}
+    for relative in walk(folder):
+        stem = stem_of(relative)
+        if stem is not None:
+            endings.setdefault(stem, set()).add(relative[len(stem) :])
+    for stem, there in endings.items():
+        cut_off = there & {WEIGHTS, POLICY} and CONFIG not in there
+        if cut_off and stem not in registered and not is_running(folder, stem):
+            names = ", ".join(sorted(stem + ending for ending in there))
+            yield Finding(None, f"{names}: left by a run that was cut off; no model, safe to delete")
 
 
 def _problems(folder: Path, entry: ModelEntry) -> Iterator[str]:
