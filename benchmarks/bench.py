@@ -21,6 +21,9 @@ import numpy as np
 import torch
 
 from exphil_core.checkpoints.atomic import write_json
+from exphil_core.checkpoints.config_file import config_document, write_document
+from exphil_core.checkpoints.entry import ModelEntry, places
+from exphil_core.checkpoints.registry_file import registry_text
 from exphil_core.config.resolve import resolve
 from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import load_plugins
@@ -112,6 +115,50 @@ def listings() -> dict[str, float]:
     return ratios
 
 
+def registry(scratch: Path) -> dict[str, Any]:
+    """Commands on 10,000 models: seconds (of this machine), and as a multiple of the same on one model."""
+    folders = {}
+    for count in (1, 10_000):
+        folder = folders[count] = scratch / f"registry{count}"
+        folder.mkdir()
+        models = [made_up(number) for number in range(count)]
+        (folder / "registry.json").write_bytes(registry_text(models))
+        write_document(folder, models[0].config_path, config_document(models[0]))
+    figures: dict[str, Any] = {}
+    for words in ("list", "leaderboard", "tag model00000 new"):
+        runs = {
+            count: lambda folder=folder, words=words: subprocess.run(
+                [sys.executable, "-m", "exphil_core", "registry", *words.split(), "--checkpoints", folder],
+                check=True,
+                capture_output=True,
+            )
+            for count, folder in folders.items()
+        }
+        figures[words.split()[0]] = {
+            "seconds": round(min(seconds(runs[10_000]) for _ in range(ROUNDS)), 2),
+            "against_one_model": interleaved(runs[10_000], runs[1]),
+        }
+    return figures
+
+
+def made_up(number: int) -> ModelEntry:
+    """A model of which there are no files."""
+    return ModelEntry(
+        **places(f"model{number:05}"),
+        created_at="2026-01-19T12:34:56Z",
+        backbone="gru",
+        temporal=True,
+        hidden_sizes=(128, 128),
+        window_size=60,
+        epochs=3,
+        val_loss=1 + number / 10_000,
+        sha256={"weights": "0" * 64, "policy": "1" * 64},
+        schema="1",
+        delay=0,
+        validation_games="0",
+    )
+
+
 def main(target: Path) -> None:
     torch.set_num_threads(1)
     result: dict[str, Any] = {"torch": torch.__version__, "threads": 1, "rounds": ROUNDS}
@@ -119,6 +166,7 @@ def main(target: Path) -> None:
     manager = load_plugins()
     with tempfile.TemporaryDirectory() as scratch:
         files = make_replays(Path(scratch) / "replays", games=8, minutes=1.5, seed=0)
+        result["registry_of_10000_models"] = registry(Path(scratch))
         result["reading_vs_peppi"] = reading(files)
         for backbone in BACKBONES:
             flags = {

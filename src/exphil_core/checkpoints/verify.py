@@ -10,7 +10,7 @@ import attrs
 
 from exphil_core.checkpoints.config_file import read_entry
 from exphil_core.checkpoints.entry import ModelEntry
-from exphil_core.checkpoints.files import CONFIG, POLICY, WEIGHTS, stem_of, walk
+from exphil_core.checkpoints.files import CONFIG, POLICY, STATE, WEIGHTS, stem_of, walk
 from exphil_core.checkpoints.paths import inside
 from exphil_core.checkpoints.registry import Registry
 from exphil_core.checkpoints.running import is_running
@@ -41,14 +41,15 @@ def verify(registry: Registry) -> list[Finding]:
 
 
 def _left_over(folder: Path, registered: set[str]) -> Iterator[Finding]:
-    """Tensors without a config file: what a run that was killed while it saved leaves behind."""
+    """Tensors without a config file: what a run that was killed while it saved leaves behind. With a state
+    beside them they belong to a run that can go on."""
     endings: dict[str, set[str]] = {}
     for relative in walk(folder):
         stem = stem_of(relative)
         if stem is not None:
             endings.setdefault(stem, set()).add(relative[len(stem) :])
     for stem, there in endings.items():
-        cut_off = there & {WEIGHTS, POLICY} and CONFIG not in there
+        cut_off = there & {WEIGHTS, POLICY} and not there & {CONFIG, STATE}
         if cut_off and stem not in registered and not is_running(folder, stem):
             names = ", ".join(sorted(stem + ending for ending in there))
             yield Finding(None, f"{names}: left by a run that was cut off; no model, safe to delete")
