@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from exphil_core.features.schema import observation_schema
 from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.training import loop
+from exphil_core.training.interrupts import ENDING, stop_on_signals
 from exphil_core.training.metrics import append_metrics, read_metrics
 from exphil_core.training.prepare import prepare
 from exphil_core.training.reporter import SilentReporter
@@ -30,6 +31,14 @@ from exphil_core.training.run import TrainedModel, train
 Run = Callable[..., TrainedModel]
 # A whole epoch takes a few steps.
 WHOLE = {"max_steps": None, "window_size": "100", "batch_size": "32"}
+
+
+@pytest.fixture
+def restored_signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def files(model: TrainedModel) -> dict[str, Path]:
@@ -301,16 +310,32 @@ def test_a_full_disk_while_saving_leaves_no_half_model_and_a_registry_that_opens
     assert len(list(good.folder.glob("*_config.json"))) == 1
 
 
-def test_signals_wait_while_a_model_is_written() -> None:
-    from exphil_core.training.interrupts import ending_signals_interrupt, uninterrupted
+def test_signals_ask_once_then_interrupt_and_wait_while_a_model_is_written(
+    restored_signals: None,
+) -> None:
+    with stop_on_signals() as stop:
+        with stop.graceful():
+            signal.raise_signal(signal.SIGTERM)
+            assert stop.asked
+            with stop.held():
+                signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)  # the same volley
+    # On the way out nothing cuts the last words short.
+    assert all(signal.getsignal(number) is signal.SIG_IGN for number in ENDING)
 
-    with ending_signals_interrupt():
-        with uninterrupted():
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+def test_signals_outside_a_run_s_steps_interrupt_at_once(restored_signals: None) -> None:
+    with stop_on_signals(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_signals_are_what_they_were_after_a_run_that_nobody_stopped() -> None:
+    before = [signal.getsignal(number) for number in ENDING]
+    with stop_on_signals():
+        assert signal.getsignal(signal.SIGTERM) is not before[ENDING.index(signal.SIGTERM)]
+    assert [signal.getsignal(number) for number in ENDING] == before
 
 
 def test_models_read_with_other_rollbacks_are_not_compared(small_run: Run) -> None:

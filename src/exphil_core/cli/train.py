@@ -20,6 +20,7 @@ from exphil_core.errors import UsageError
 
 if TYPE_CHECKING:
     from exphil_core.training.reporter import Reporter
+    from exphil_core.training.run import TrainedModel
 
 # What `--demo` trains on: enough for a small model with memory to beat both baselines within two minutes.
 DEMO_GAMES, DEMO_MINUTES, DEMO_SEED = 24, 2.0, 0
@@ -111,17 +112,22 @@ def _train(ctx: click.Context, run: ResolvedConfig, demo: bool, reporter: Report
         run = _with_demo_replays(run, reporter)
 
     # Only now: torch takes a second and a half to import.
-    from exphil_core.training.interrupts import ending_signals_interrupt
+    from exphil_core.training.interrupts import stop_on_signals
     from exphil_core.training.run import train as train_model
 
-    with ending_signals_interrupt():
+    with stop_on_signals() as stop:
         try:
-            trained = train_model(run, manager_of(ctx), reporter)
+            trained = train_model(run, manager_of(ctx), reporter, stop=stop)
         finally:
             reporter.finish()
+        ctx.exit(_told(trained, reporter))
+
+
+def _told(trained: TrainedModel | None, reporter: Reporter) -> int:
+    """Say what came out of the run. Returns the exit status."""
     if trained is None:
         click.echo("exphil: interrupted before the first epoch was validated; nothing was kept", err=True)
-        ctx.exit(INTERRUPTED)
+        return INTERRUPTED
     entry, outcome = trained.entry, trained.outcome
     assert outcome.best is not None
     if outcome.stopped:
@@ -133,8 +139,7 @@ def _train(ctx: click.Context, run: ResolvedConfig, demo: bool, reporter: Report
     )
     click.echo(f"registered {entry.id} in {trained.folder}")
     click.echo(f"see it: exphil registry show {entry.id} --checkpoints {trained.folder}")
-    if outcome.interrupted or outcome.failed:
-        ctx.exit(INTERRUPTED if outcome.interrupted else 1)
+    return INTERRUPTED if outcome.interrupted else int(outcome.failed)
 
 
 def _with_demo_replays(run: ResolvedConfig, reporter: Reporter) -> ResolvedConfig:

@@ -1,52 +1,83 @@
-"""Signals that end a run: SIGTERM like Ctrl-C, and neither while a model is being written."""
+"""Signals that ask a run to end: Ctrl-C, SIGTERM, and the closing of its terminal.
+
+The first asks: the run finishes its step and saves. The second ends it at once. Neither counts while files are
+being written, and once a run has been asked to end, nothing kills it on its last steps out.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 # SIGHUP is the terminal's window being closed; Windows has none.
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# Impatient keys and `kill` loops come in volleys; one KeyboardInterrupt is enough for each.
+VOLLEY_SECONDS = 1.0
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+class StopRequest:
+    """Whether someone asked the run to end. Outside `graceful`, asking raises KeyboardInterrupt at once."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.asked = False
+        self._graceful = False
+        self._held = False
+        self._clock = clock
+        self._raised_at = -VOLLEY_SECONDS
+
+    def ask(self) -> None:
+        """What a signal does. Raises KeyboardInterrupt where nothing is lost by it, or the second time."""
+        again, self.asked = self.asked, True
+        now = self._clock()
+        if not self._held and (again or not self._graceful) and now - self._raised_at >= VOLLEY_SECONDS:
+            self._raised_at = now
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def graceful(self) -> Iterator[None]:
+        """Within it, the first request is only noted: `asked` turns true."""
+        before, self._graceful = self._graceful, True
+        try:
+            yield
+        finally:
+            self._graceful = before
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Within it, requests are only noted: what is being written becomes whole."""
+        before, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._held = before
 
 
 @contextlib.contextmanager
-def ending_signals_interrupt() -> Iterator[None]:
-    """Within it, SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does. Does nothing outside the main thread."""
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Signals become requests. Does nothing outside the main thread.
+
+    Afterwards they are what they were before, unless one came: the process is on its way out then, and a further
+    signal must not cut short what it still has to say.
+    """
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stop
         return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.ask()
+
     # One that is ignored (nohup) stays so.
     before = {number: signal.getsignal(number) for number in ENDING}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, _raise)
+    caught = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in caught:
+        signal.signal(number, ask)
     try:
-        yield
+        yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Within it, Ctrl-C and SIGTERM count for nothing: what they want, the end of the run, is a moment away."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, *ENDING)
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in caught:
+            signal.signal(number, signal.SIG_IGN if stop.asked else before[number])

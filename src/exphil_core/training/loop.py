@@ -23,6 +23,7 @@ from exphil_core.models.policy import Policy
 from exphil_core.models.prior import ControllerPrior
 from exphil_core.training.batches import carried_state, to_tensors
 from exphil_core.training.frames import FrameStore
+from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.optimiser import learning_rate, make_optimiser
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.sampling import FrameSampler, Step, WindowSampler
@@ -73,6 +74,10 @@ class Outcome:
     failed: bool = False
 
 
+class Stopped(Exception):
+    """Someone asked the run to end, and its step is done."""
+
+
 def pick_device(name: str) -> torch.device:
     """`auto` is CUDA where there is one. Asking for CUDA in vain is an error, not a slow run."""
     if name == "cuda" and not torch.cuda.is_available():
@@ -91,10 +96,12 @@ class Trainer:
         held_out: FrameStore,
         prior: ControllerPrior,
         reporter: Reporter,
+        stop: StopRequest | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config, self.policy, self.prior = config, policy, prior
         self.held_out, self.reporter, self.clock = held_out, reporter, clock
+        self.stop = stop or StopRequest()
         self.device = next(policy.parameters()).device
         self.sampler = _sampler(config, training)
         steps = config.epochs * self.sampler.step_count()
@@ -112,13 +119,14 @@ class Trainer:
         """
         outcome = Outcome()
         try:
-            for epoch in range(1, self.config.epochs + 1):
-                result = self._epoch(epoch, outcome)
-                self._told(result, finished)
-                outcome.stopped = self._limit_reached()
-                if outcome.stopped:
-                    break
-        except KeyboardInterrupt:
+            with self.stop.graceful():
+                for epoch in range(1, self.config.epochs + 1):
+                    result = self._epoch(epoch, outcome)
+                    self._told(result, finished)
+                    outcome.stopped = self._limit_reached()
+                    if outcome.stopped:
+                        break
+        except (KeyboardInterrupt, Stopped):
             outcome.stopped, outcome.interrupted = "interrupted", True
         except Exception as error:
             # Out of memory, a full disk, a defect: whatever it is, hours of training must not go with it.
@@ -177,6 +185,8 @@ class Trainer:
                 note = f"loss {shown:.3f}" if shown is not None else ""
                 self._show(steps, note, rate)
                 shown_at = now
+            if self.stop.asked:
+                raise Stopped
             if self._limit_reached():
                 break
         seconds = self.clock() - began

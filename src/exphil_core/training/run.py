@@ -26,7 +26,7 @@ from exphil_core.errors import ExphilError
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
-from exphil_core.training.interrupts import uninterrupted
+from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.loop import EpochResult, Outcome, Trainer
 from exphil_core.training.metrics import append_metrics
 from exphil_core.training.prepare import Prepared, prepare
@@ -47,11 +47,13 @@ def train(
     manager: PluginManager,
     reporter: Reporter,
     now: datetime | None = None,
+    stop: StopRequest | None = None,
 ) -> TrainedModel | None:
-    """Train as `run` says, write the model's files and register it.
+    """Train as `run` says, write the model's files and register it. `stop` lets others end it early.
 
     Returns None if the run was interrupted before its first epoch was validated: nothing is left of it then.
     """
+    stop = stop or StopRequest()
     moment = now or datetime.now(timezone.utc)
     scheme = load_scheme(manager, run.config.naming)
     ready = prepare(run, manager, reporter)
@@ -61,14 +63,14 @@ def train(
     metrics = inside(folder, sibling(stem, METRICS))
     with running(folder, stem):
         try:
-            outcome = _trained(run, ready, reporter, metrics)
+            outcome = _trained(run, ready, reporter, metrics, stop)
         except BaseException:
             metrics.unlink(missing_ok=True)
             raise
         if outcome.best is None:
             metrics.unlink(missing_ok=True)
             return None
-        with uninterrupted():
+        with stop.held():
             entry = _store(run, manager, ready, outcome, folder, (scheme, fields, stem))
     return TrainedModel(entry=entry, outcome=outcome, folder=folder)
 
@@ -85,8 +87,10 @@ def name_fields(run: ResolvedConfig, moment: datetime) -> NameFields:
     )
 
 
-def _trained(run: ResolvedConfig, ready: Prepared, reporter: Reporter, metrics: Path) -> Outcome:
-    trainer = Trainer(run.config, ready.policy, ready.training, ready.held_out, ready.prior, reporter)
+def _trained(
+    run: ResolvedConfig, ready: Prepared, reporter: Reporter, metrics: Path, stop: StopRequest
+) -> Outcome:
+    trainer = Trainer(run.config, ready.policy, ready.training, ready.held_out, ready.prior, reporter, stop)
 
     def finished(result: EpochResult) -> None:
         append_metrics(metrics, result.as_json())
