@@ -208,3 +208,11 @@ def test_the_preset_of_a_missing_plugin_says_how_to_get_it(monkeypatch: pytest.M
 def test_the_configuration_is_frozen() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         TrainConfig().epochs = 3  # type: ignore[misc]
+
+
+def test_a_backbone_s_window_is_the_run_s_unless_it_is_set_for_itself(manager: PluginManager) -> None:
+    flags = {"backbone": "sliding_window", "window_size": "90"}
+    assert resolve(manager, flags=flags).config.backbone_options["window_size"] == 90
+    assert resolve(manager, flags={**flags, "backbone": "gru"}).config.backbone_options == {}
+    own = {**flags, "backbone_options": {"window_size": "30"}}
+    assert resolve(manager, flags=own).config.backbone_options["window_size"] == 30

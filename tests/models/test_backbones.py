@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from exphil_core.builtin.backbone_options import MambaOptions
+from exphil_core.builtin.backbone_options import MambaOptions, SlidingWindowOptions
 from exphil_core.features.schema import observation_schema
-from exphil_core.models.backbones.base import Backbone, reset_state, select_state
+from exphil_core.models.backbones.base import Backbone, reset_state, select_state, set_dropout
+from exphil_core.models.backbones.hybrid import layer_kinds
 from exphil_core.models.backbones.mamba import MambaMixer, selective_scan
+from exphil_core.models.backbones.sliding_window import SlidingWindow
 from exphil_core.models.policy import build_policy, policy_shape
 from exphil_core.plugin_manager import PluginManager, load_plugins
 
@@ -94,6 +96,57 @@ def test_every_parameter_learns(backbone: Backbone) -> None:
     for name, parameter in backbone.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
+
+
+def test_a_window_sees_its_frames_and_none_before() -> None:
+    torch.manual_seed(0)
+    backbone = SlidingWindow(D, (8,), SlidingWindowOptions(window_size=5)).eval()
+    x = torch.randn(B, T, D)
+    other = x.clone()
+    other[:, 4] += 1
+    before, after = (backbone(v, backbone.initial_state(B))[0] for v in (x, other))
+    changed = (before != after).any(dim=2).any(dim=0)
+    assert changed.tolist() == [4 <= t < 9 for t in range(T)]
+
+
+def test_empty_slots_are_not_looked_at() -> None:
+    """Zeros that a game has not filled yet would otherwise take a share of the attention."""
+    torch.manual_seed(0)
+    backbone = SlidingWindow(D, (8,), SlidingWindowOptions(window_size=5)).eval()
+    x = torch.randn(B, 1, D)
+    expected = backbone(x, backbone.initial_state(B))[0]
+    wide = SlidingWindow(D, (8,), SlidingWindowOptions(window_size=9)).eval()
+    state = {k: v for k, v in backbone.state_dict().items() if "distance" not in k}
+    wide.load_state_dict(state, strict=False)
+    assert torch.allclose(wide(x, wide.initial_state(B))[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layers", "kinds"),
+    [
+        (1, ["mamba+attention"]),
+        (2, ["mamba", "attention"]),
+        (3, ["mamba", "mamba", "attention"]),
+        (4, ["mamba", "mamba", "attention", "mamba"]),
+        (6, ["mamba", "mamba", "attention"] * 2),
+    ],
+)
+def test_every_third_layer_of_a_hybrid_is_attention(layers: int, kinds: list[str]) -> None:
+    assert ["+".join(kind) for kind in layer_kinds(layers)] == kinds
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dropout_drops_in_training_only(manager: PluginManager, name: str) -> None:
+    backbone = build(manager, name)
+    x = torch.randn(B, T, D)
+    plain, _ = backbone(x, backbone.initial_state(B))
+    assert set_dropout(backbone, 0.5) >= 2
+    assert torch.equal(backbone(x, backbone.initial_state(B))[0], plain)
+    backbone.train()
+    first, second = (backbone(x, backbone.initial_state(B))[0] for _ in range(2))
+    assert not torch.equal(first, second)
+    set_dropout(backbone, 0.0)
+    assert torch.equal(backbone(x, backbone.initial_state(B))[0], plain)
 
 
 def test_mamba_has_the_parameters_of_mamba_ssm() -> None:

@@ -127,6 +127,23 @@ class GrowingState(Good):
         return seen.cumsum(1)[:, -x_BTD.shape[1] :], (seen,)
 
 
+class ForgetsFarFrames(Good):
+    """Right as long as nobody looks back further than it says."""
+
+    reach = 40
+
+    def forward(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
+        y_BTH, after = super().forward(x_BTD, state)
+        y_BTH[:, self.reach :] += x_BTD.shape[1]
+        return y_BTH, after
+
+
+class DiffersWhenCompiled(Good):
+    def forward(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
+        y_BTH, after = super().forward(x_BTD, state)
+        return (y_BTH + 1 if torch.compiler.is_compiling() else y_BTH), after
+
+
 class IdleLayer(Good):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -214,6 +231,7 @@ def test_a_good_one_passes() -> None:
         (ListState, "initial_state must be a tuple of tensors, not list"),
         (BatchSecond, r"shape \(1, 3, 16\); the batch \(3\) comes first"),
         (GrowingState, "the state changes its shape"),
+        (ForgetsFarFrames, "chunks of 5 frames|step by step is not"),
         (IdleLayer, "no gradient reaches forgotten.bias, forgotten.weight"),
         (HiddenRandomness, "something random is not in its state_dict"),
         (TiedWeights, "can't be saved and loaded"),
@@ -227,6 +245,21 @@ def test_each_violation_is_caught(cls: type, sentence: str) -> None:
     with pytest.raises(AssertionError, match=sentence) as caught:
         check_backbone(spec_of(cls))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.all_only
+@pytest.mark.filterwarnings("default")  # torch's compiler warns about itself
+@pytest.mark.parametrize("name", load_plugins().names("exphil_backbones"))
+def test_torch_compile_changes_no_registered_backbone(name: str) -> None:
+    check_backbone(name, hidden_sizes=[(8, 12)], frames=8, compiled=True)
+
+
+@pytest.mark.all_only
+@pytest.mark.filterwarnings("default")
+def test_a_backbone_that_compiles_to_something_else_is_caught() -> None:
+    check_backbone(spec_of(DiffersWhenCompiled), hidden_sizes=[(8,)])
+    with pytest.raises(AssertionError, match=r"torch\.compile changes the answer"):
+        check_backbone(spec_of(DiffersWhenCompiled), hidden_sizes=[(8,)], compiled=True)
 
 
 def test_temporal_must_be_true_of_it() -> None:

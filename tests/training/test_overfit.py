@@ -14,7 +14,9 @@ from exphil_core.replays.game import Game
 from exphil_core.training.batches import to_tensors
 from exphil_core.training.frames import build_store
 
-FRAMES, STEPS = 40, 320
+FRAMES, STEPS = 40, 400
+# The share of the first loss that is left when the stretch is known by heart.
+LEARNED = 0.07
 
 
 @pytest.mark.parametrize("name", load_plugins().names("exphil_backbones"))
@@ -37,6 +39,8 @@ def test_one_stretch_is_learned_by_heart(name: str, manager: PluginManager, demo
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
+        if losses[-1] < LEARNED * losses[0]:
+            break
     baseline = prior.repeat_loss(batch.target, batch.decided).sum(-1).mean()
     assert losses[0] == pytest.approx(baseline, rel=0.01)
-    assert losses[-1] < 0.1 * losses[0]
+    assert losses[-1] < LEARNED * losses[0]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from exphil_core import BackboneSpec, hookimpl
-from exphil_core.builtin.backbone_options import MambaOptions
+from exphil_core.builtin.backbone_options import HybridOptions, MambaOptions, SlidingWindowOptions
 
 exphil_contract = 1
+
+HOME = "exphil_core.models.backbones"
 
 
 @hookimpl
@@ -13,21 +15,42 @@ def exphil_backbones() -> list[BackboneSpec]:
     return [
         BackboneSpec(
             name="mlp",
-            factory="exphil_core.models.backbones.mlp:Mlp",
+            factory=f"{HOME}.mlp:Mlp",
             temporal=False,
             summary="Feed-forward layers on one frame.",
         ),
         BackboneSpec(
+            name="lstm",
+            factory=f"{HOME}.lstm:Lstm",
+            temporal=True,
+            summary="Long short-term memory; fast on any machine.",
+        ),
+        BackboneSpec(
             name="gru",
-            factory="exphil_core.models.backbones.gru:Gru",
+            factory=f"{HOME}.gru:Gru",
             temporal=True,
             summary="Gated recurrent units; small, and fast on any machine.",
         ),
         BackboneSpec(
             name="mamba",
-            factory="exphil_core.models.backbones.mamba:Mamba",
+            factory=f"{HOME}.mamba:Mamba",
             temporal=True,
             options=MambaOptions,
-            summary="Selective state-space blocks (Mamba-1); a GPU's choice for long memory.",
+            summary="Selective state-space blocks (Mamba-1), for long memory.",
+        ),
+        BackboneSpec(
+            name="sliding_window",
+            factory=f"{HOME}.sliding_window:SlidingWindow",
+            temporal=True,
+            options=SlidingWindowOptions,
+            aliases=("sliding-window", "attention"),
+            summary="Causal attention over the last window_size frames.",
+        ),
+        BackboneSpec(
+            name="hybrid",
+            factory=f"{HOME}.hybrid:Hybrid",
+            temporal=True,
+            options=HybridOptions,
+            summary="Mamba blocks with attention every third layer.",
         ),
     ]

@@ -154,6 +154,9 @@ def _follow_backbone(
     if backbone.options is not None:
         good, wrong = check_values(backbone.options, config.backbone_options, "backbone_options.", texts=True)
         problems += [f"{problem} ({origins['backbone_options']})" for problem in wrong]
+        if "window_size" in attrs.fields_dict(backbone.options):
+            # What a backbone calls like the run's setting follows it, unless it is set for itself.
+            good = {"window_size": config.window_size, **good}
         config = attrs.evolve(config, backbone_options=good)
     return attrs.evolve(config, backbone=backbone.name)
 

@@ -20,6 +20,8 @@ HOOK = "exphil_backbones"
 SIZES = ((16,), (16, 16), (8, 24, 12))
 INPUT_SIZE, BATCH, FRAMES = 12, 3, 24
 TOLERANCE = 1e-5
+# Frames of a game after those that its last output can see.
+AFTER_REACH = 8
 # How far inputs are changed to see who notices.
 LOUD = 30.0
 
@@ -31,12 +33,15 @@ def check_backbone(
     manager: PluginManager | None = None,
     hidden_sizes: Sequence[tuple[int, ...]] = SIZES,
     frames: int = FRAMES,
+    compiled: bool = False,
 ) -> None:
     """Check a backbone at several `hidden_sizes`: shapes and state; no look into the future, in training mode
     either; a game at once, in chunks and step by step give the same (to 1e-5); a lane whose state is reset starts
     anew and lanes don't touch each other; every parameter learns; saved and loaded it is the same to the bit.
 
-    `options` are settings of its own; take more `frames` if it looks back further than 24.
+    `options` are settings of its own. The games are `frames` long, and longer than the backbone's `reach` if it
+    tells one. With `compiled`, `torch.compile` must not change the answer either; that takes a C++ compiler and
+    about a minute.
     """
     entry = find(HOOK, backbone, manager)
     spec: BackboneSpec = entry.spec
@@ -52,7 +57,9 @@ def check_backbone(
                 build=partial(_built, who, factory, sizes, chosen),
                 frames=frames,
             )
-            for check in CHECKS:
+            reach = getattr(subject.build(0), "reach", 1)
+            subject = attrs.evolve(subject, frames=max(frames, reach + AFTER_REACH))
+            for check in CHECKS + ((_check_compiled,) if compiled else ()):
                 check(subject)
 
 
@@ -290,6 +297,21 @@ def _check_saved(subject: _Subject) -> None:
         torch.equal(subject.run(other, x_BTD)[0], subject.run(module, x_BTD)[0]),
         f"{subject.who} is not the same after saving and loading: something random is not in its state_dict",
     )
+
+
+def _check_compiled(subject: _Subject) -> None:
+    """Outputs, state and gradients."""
+    results = []
+    for compiled in (False, True):
+        module, x_BTD = subject.build(0).train(), subject.inputs()
+        state = subject.run(module, subject.inputs(1))[1]
+        run = torch.compile(module) if compiled else module
+        y_BTH, after = subject.run(run, x_BTD, tuple(part.detach() for part in state))
+        torch.autograd.backward(y_BTH.square().mean())
+        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        results.append([y_BTH.detach(), *(part.detach() for part in after), *gradients])
+    for got, expected in zip(*results, strict=True):
+        subject.claim_same(got, expected, "torch.compile changes the answer")
 
 
 CHECKS: tuple[Callable[[_Subject], None], ...] = (

@@ -16,6 +16,8 @@ class Backbone(nn.Module):
     """A causal network over frames: the output at a frame depends on that frame and earlier ones only."""
 
     output_size: int
+    # How many frames an output looks back, itself included, where that is bounded and matters to tests.
+    reach: int = 1
 
     def initial_state(self, batch: int, device: torch.device | str = "cpu") -> State:
         """The state at the start of a game, zeros of shape (B, …)."""
@@ -29,6 +31,18 @@ class Backbone(nn.Module):
         """One frame, for play: outputs (B, H), equal to `forward`'s."""
         y_B1H, state = self(x_BD[:, None], state)
         return y_B1H[:, 0], state
+
+
+def set_dropout(module: nn.Module, share: float) -> int:
+    """Make every `nn.Dropout` in `module` drop `share` of its values in training; how many there are.
+
+    The built-in backbones have one after each layer, at 0 until somebody asks for more; a plugin's backbone takes
+    part in `--dropout` by having some too.
+    """
+    layers = [part for part in module.modules() if isinstance(part, nn.Dropout)]
+    for layer in layers:
+        layer.p = share
+    return len(layers)
 
 
 def reset_state(state: State, reset_B: Tensor) -> State:

@@ -15,17 +15,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from exphil_core.builtin.backbone_options import MambaOptions
-from exphil_core.models.backbones.base import Backbone, State
+from exphil_core.models.backbones.base import State
+from exphil_core.models.backbones.residual import Mixer, ResidualStack
 
 # Initial step sizes are spread over this range, as in mamba_ssm.
 STEP_MIN, STEP_MAX, STEP_FLOOR = 1e-3, 1e-1, 1e-4
 
 
-class MambaMixer(nn.Module):
+class MambaMixer(Mixer):
     """One selective state-space layer; its `state_dict` is that of `mamba_ssm.Mamba(d_model, …)`."""
+
+    parts = 2
 
     def __init__(self, d_model: int, options: MambaOptions) -> None:
         super().__init__()
+        self.width = d_model
         self.d_inner = options.expand * d_model
         self.d_state, self.d_conv = options.d_state, options.d_conv
         self.dt_rank = math.ceil(d_model / 16)
@@ -85,35 +89,11 @@ def selective_scan(
     return torch.stack(outputs, dim=1), states_BEN
 
 
-class Mamba(Backbone):
-    """A pre-normed residual Mamba block a layer; a linear map where the width changes."""
+class Mamba(ResidualStack):
+    """A Mamba block for each of `hidden_sizes`."""
 
     def __init__(
         self, input_size: int, hidden_sizes: Sequence[int], options: MambaOptions | None = None
     ) -> None:
-        super().__init__()
         options = options or MambaOptions()
-        widths = [input_size, *hidden_sizes]
-        self.resize = nn.ModuleList(
-            nn.Identity() if before == width else nn.Linear(before, width)
-            for before, width in zip(widths[:-1], widths[1:], strict=True)
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in hidden_sizes)
-        self.mixers = nn.ModuleList(MambaMixer(width, options) for width in hidden_sizes)
-        self.last_norm = nn.LayerNorm(widths[-1])
-        self.output_size = widths[-1]
-
-    def initial_state(self, batch: int, device: torch.device | str = "cpu") -> State:
-        return tuple(part for mixer in self._mixers() for part in mixer.initial_state(batch, device))
-
-    def _mixers(self) -> list[MambaMixer]:
-        return [mixer for mixer in self.mixers if isinstance(mixer, MambaMixer)]
-
-    def forward(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
-        carried: list[Tensor] = []
-        for index, mixer in enumerate(self._mixers()):
-            x_BTD = self.resize[index](x_BTD)
-            y_BTD, after = mixer(self.norms[index](x_BTD), state[2 * index : 2 * index + 2])
-            x_BTD = x_BTD + y_BTD
-            carried += after
-        return self.last_norm(x_BTD), tuple(carried)
+        super().__init__(input_size, [MambaMixer(width, options) for width in hidden_sizes])

@@ -16,10 +16,14 @@ class Mlp(Backbone):
         super().__init__()
         layers: list[nn.Module] = []
         for width in hidden_sizes:
-            layers += [nn.Linear(input_size, width), nn.LayerNorm(width), nn.GELU()]
+            bend = nn.Sequential(nn.GELU(), nn.Dropout(0.0))
+            layers += [nn.Linear(input_size, width), nn.LayerNorm(width), bend]
             input_size = width
         self.layers = nn.Sequential(*layers)
         self.output_size = input_size
 
     def forward(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
         return self.layers(x_BTD), state
+
+    def step(self, x_BD: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.layers(x_BD), state
