@@ -91,3 +91,12 @@ BY_NAME = {name: s for s in STAGES for name in (s.name, s.short.lower())}
 # Internal stage ids of vs. mode stay below 32; one more stands for anything unknown.
 INTERNAL_IDS = 33
 UNKNOWN_INTERNAL = INTERNAL_IDS - 1
+
+# What Pokémon Stadium can be; 0 stands for "not known, or another stage".
+STADIUM_FORMS = ("unknown", "normal", "fire", "grass", "rock", "water")
+NORMAL_FORM = STADIUM_FORMS.index("normal")
+# Slippi's number of a form -> its index in STADIUM_FORMS. The numbers are Slippi's replay specification's.
+FORM_BY_SLIPPI = {
+    number: STADIUM_FORMS.index(form)
+    for number, form in ((3, "fire"), (4, "grass"), (5, "normal"), (6, "rock"), (9, "water"))
+}

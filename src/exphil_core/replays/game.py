@@ -1,6 +1,6 @@
 """A game in memory: two fighters, one row a frame, as the game ended up.
 
-Shapes: T frames, P = 2 fighters in port order, F state columns, C = 6 controller cells.
+Shapes: T frames, P = 2 fighters in port order, F state columns, C = 6 controller cells, S = 2 sides of a stage.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from exphil_core.melee.characters import Character
 from exphil_core.melee.stages import Stage
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.items import ItemRows
+
+# The action of a partner that isn't there.
+NO_ACTION = -1
 
 # Post-frame state of a fighter, in this order. Lengths in Melee's units, speeds in units a frame. What an old
 # replay doesn't record is NaN: unknown, never zero.
@@ -55,7 +58,15 @@ class GameInfo:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Game:
-    """All frames of one game, from frame -123 on, without gaps."""
+    """All frames of one game, from frame -123 on, without gaps.
+
+    A partner is the second of the Ice Climbers: its state has the columns of a fighter's, all NaN (and its action
+    `NO_ACTION`) while it isn't there. None: nobody in this game has one.
+
+    `platform_TS` holds the heights of Fountain of Dreams' left and right platforms, `form_T` the form that Pokémon
+    Stadium has or is changing into (an index of `melee.stages.STADIUM_FORMS`). None: another stage, or a replay that
+    doesn't say (both came with Slippi 3.18; a frozen Stadium is known from 2.0 on).
+    """
 
     info: GameInfo
     state_TPF: npt.NDArray[np.float32]
@@ -63,6 +74,10 @@ class Game:
     character_TP: npt.NDArray[np.uint8]
     controller_TPC: Cells
     items: ItemRows
+    partner_state_TPF: npt.NDArray[np.float32] | None = None
+    partner_action_TP: npt.NDArray[np.int16] | None = None
+    platform_TS: npt.NDArray[np.float32] | None = None
+    form_T: npt.NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.action_TP)

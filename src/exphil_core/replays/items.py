@@ -13,8 +13,11 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from exphil_core.errors import ReplayError
+from exphil_core.melee import FIRST_FRAME
 from exphil_core.replays.arrow import child, column
 
+# Our field -> where Slippi keeps it, and as what we do. These came with items (3.0).
 _SOURCES: dict[str, tuple[tuple[str, ...], type]] = {
     "type": (("type",), np.int32),
     "state": (("state",), np.uint8),
@@ -24,17 +27,33 @@ _SOURCES: dict[str, tuple[tuple[str, ...], type]] = {
     "vy": (("velocity", "y"), np.float32),
     "timer": (("timer",), np.float32),
     "spawn_id": (("id",), np.int64),
+    "direction": (("direction",), np.float32),
+    "damage": (("damage",), np.float32),
 }
-_FIELDS = (*_SOURCES, "owner")
+MISC_BYTES = 4
+_FIELDS = (*_SOURCES, "owner", "misc", "instance_id")
+# Largest absolute values that a game can hold, far beyond what real replays show (x to 255, y to 517, speed to 7,
+# the timer to 1,400); what lies beyond is damage.
+PLAUSIBLE = {"x": 3000, "y": 3000, "vx": 200, "vy": 200, "timer": 1e5}
+
+
+def _unknown(shape: tuple[int, ...], dtype: type) -> Any:
+    """A default for a field of ItemRows: nothing known of any item."""
+    value = np.nan if dtype is np.float32 else -1
+    return attrs.field(
+        default=attrs.Factory(lambda self: np.full((len(self.type), *shape), value, dtype), takes_self=True)
+    )
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class ItemRows:
-    """Items of T frames, M in all. Lengths in Melee's units; what a replay doesn't say is NaN.
+    """Items of T frames, M in all, in each frame from the oldest to the newest. Lengths in Melee's units; what a
+    replay doesn't say is NaN (-1 in whole numbers).
 
     `type` is Melee's item id, `owner` 0 for the first fighter and 1 for the second (for a fighter's own rows: 0
-    itself, 1 the opponent), `timer` the frames left before it disappears, `spawn_id` stays with an item for its
-    life. `known` is False for replays older than items (3.0) or their owners (3.6): nothing can be said then.
+    itself, 1 the opponent), `timer` the whole frames left before it disappears, `spawn_id` rises with each new item
+    and stays with it for its life. `known` is False for replays older than items (3.0) or their owners (3.6): nothing
+    can be said then. Live sources know neither `direction` nor `misc` nor `instance_id`, and libmelee no `damage`.
     """
 
     offset: npt.NDArray[np.int64]  # (T + 1,)
@@ -47,6 +66,10 @@ class ItemRows:
     vy: npt.NDArray[np.float32]  # (M,)
     timer: npt.NDArray[np.float32]  # (M,)
     spawn_id: npt.NDArray[np.int64]  # (M,)
+    direction: npt.NDArray[np.float32] = _unknown((), np.float32)  # (M,), -1 left, 1 right, 0 neither
+    damage: npt.NDArray[np.float32] = _unknown((), np.float32)  # (M,), what it has taken
+    misc: npt.NDArray[np.int16] = _unknown((MISC_BYTES,), np.int16)  # (M, 4), from Slippi 3.2
+    instance_id: npt.NDArray[np.int32] = _unknown((), np.int32)  # (M,), from Slippi 3.16
     known: bool = True
 
     def __len__(self) -> int:
@@ -68,7 +91,7 @@ class ItemRows:
 
     def mirrored(self) -> ItemRows:
         """The same items seen in a mirror."""
-        return attrs.evolve(self, x=-self.x, vx=-self.vx)
+        return attrs.evolve(self, x=-self.x, vx=-self.vx, direction=-self.direction)
 
 
 def no_items(frames: int, known: bool = False) -> ItemRows:
@@ -93,14 +116,45 @@ def read_items(frames: Any, rows: npt.NDArray[np.intp], ports: Sequence[int]) ->
     for fighter, port in enumerate(ports):
         owner[ports_of[picked] == port] = fighter
     kept = owner >= 0
-    frame = np.repeat(np.arange(len(rows)), counts)[kept]
+    frame, picked, owner = np.repeat(np.arange(len(rows)), counts)[kept], picked[kept], owner[kept]
+    picked, owner = _oldest_first(frame, picked, owner, column(values, "id"))
     fields: dict[str, Any] = {}
     for name, (path, dtype) in _SOURCES.items():
         source = column(values, *path)
         if source is None:
             return no_items(len(rows))
-        fields[name] = source[picked[kept]].astype(dtype)
+        fields[name] = source[picked].astype(dtype)
         if dtype is np.float32:
             fields[name][~np.isfinite(fields[name])] = np.nan
+    np.trunc(fields["timer"], out=fields["timer"])
+    _refuse_implausible(fields, frame)
+    misc = [column(values, "misc", str(byte)) for byte in range(MISC_BYTES)]
+    if all(byte is not None for byte in misc):
+        fields["misc"] = np.stack([np.asarray(byte)[picked] for byte in misc], axis=1).astype(np.int16)
+    instance = column(values, "instance_id")
+    if instance is not None:
+        fields["instance_id"] = instance[picked].astype(np.int32)
     offset = np.searchsorted(frame, np.arange(len(rows) + 1))
-    return ItemRows(offset=offset.astype(np.int64), owner=owner[kept], **fields)
+    return ItemRows(offset=offset.astype(np.int64), owner=owner, **fields)
+
+
+def _oldest_first(
+    frame: npt.NDArray[np.int64], picked: npt.NDArray[np.intp], owner: npt.NDArray[np.int8], ids: Any
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int8]]:
+    """Slippi lists items from the oldest to the newest in all real replays; nothing promises it."""
+    age = np.asarray(ids)[picked].astype(np.int64)
+    if ((np.diff(age) < 0) & (np.diff(frame) == 0)).any():
+        order = np.lexsort((age, frame))
+        return picked[order], owner[order]
+    return picked, owner
+
+
+def _refuse_implausible(fields: dict[str, Any], frame: npt.NDArray[np.int64]) -> None:
+    """Damaged bytes read as floats of any size; one of 1e30 would make every weight of a model NaN."""
+    for name, limit in PLAUSIBLE.items():
+        wild = np.flatnonzero(np.abs(fields[name]) > limit)
+        if len(wild):
+            row = wild[0]
+            raise ReplayError(
+                f"damaged: an item's {name} is {fields[name][row]:g} in frame {int(frame[row]) + FIRST_FRAME}"
+            )

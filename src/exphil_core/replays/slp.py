@@ -14,53 +14,20 @@ import numpy.typing as npt
 
 from exphil_core.errors import ReplayError
 from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
-from exphil_core.melee.characters import BY_EXTERNAL, UNKNOWN_INTERNAL
+from exphil_core.melee.characters import BY_EXTERNAL
 from exphil_core.melee.stages import BY_EXTERNAL as STAGES_BY_EXTERNAL
 from exphil_core.replays.arrow import child, column, valid
-from exphil_core.replays.controller import Cells, chords_from_slippi, encode
-from exphil_core.replays.game import STATE, STATE_COLUMNS, Game, GameInfo, Player
+from exphil_core.replays.controller import Cells
+from exphil_core.replays.fighters import read_characters, read_controller, read_fighter, read_partners
+from exphil_core.replays.game import Game, GameInfo, Player
 from exphil_core.replays.items import read_items
+from exphil_core.replays.stage_events import read_form, read_platforms
 
 # Scenes that are games between people: 2 is VS mode, 8 is Slippi Online. Others are training mode, events and
 # special modes (30 is Giant Melee), some of which number their frames in ways of their own.
 PLAYABLE_SCENES = frozenset({2, 8})
-# Hit-stun stands in misc_as only in damage states or with this flag; elsewhere it is another quantity.
-DAMAGE_ACTIONS = frozenset({*range(75, 92), 193, 247})
-_IN_DAMAGE = np.zeros(1 << 16, bool)
-_IN_DAMAGE[list(DAMAGE_ACTIONS)] = True
-MAX_ACTION = 511
 # Ten seconds of inputs tell games apart, and recordings that end at different moments still agree on them.
 HASHED_FRAMES = 600
-
-# Our column -> where Slippi keeps it.
-_SOURCES: dict[str, tuple[str, ...]] = {
-    "x": ("position", "x"),
-    "y": ("position", "y"),
-    "facing": ("direction",),
-    "percent": ("percent",),
-    "shield": ("shield",),
-    "action_frame": ("state_age",),
-    "speed_air_x": ("velocities", "self_x_air"),
-    "speed_y": ("velocities", "self_y"),
-    "knock_x": ("velocities", "knockback_x"),
-    "knock_y": ("velocities", "knockback_y"),
-    "speed_ground_x": ("velocities", "self_x_ground"),
-    "hitlag": ("hitlag",),
-    "hitstun": ("misc_as",),
-    "stocks": ("stocks",),
-    "airborne": ("airborne",),
-    "jumps": ("jumps",),
-    "invulnerable": ("hurtbox_state",),
-}
-# Live sources floor percent and truncate counters; do it everywhere, so that a model sees the same in play.
-_TRUNCATED = ("percent", "action_frame", "hitlag", "hitstun")
-_NOT_NEGATIVE = ("hitlag", "hitstun")
-# Largest absolute values that a game can hold, far beyond what real replays show (x to 274, y to 264, percent to
-# 317, shield to 60, hit-lag to 18); what lies beyond is damage.
-PLAUSIBLE = {
-    "x": 2000, "y": 2000, "facing": 1, "percent": 1000, "shield": 100, "action_frame": 1e5,
-    "speed_air_x": 200, "speed_y": 200, "knock_x": 200, "knock_y": 200, "speed_ground_x": 200, "hitlag": 1000,
-}  # fmt: skip
 
 
 def content_hash(path: Path) -> str:
@@ -128,29 +95,36 @@ def read_game(path: Path, *, rollback: str = "last", any_player: bool = False) -
         raise ReplayError("no frames")
     rows = frame_rows(ids, rollback)
     ports = child(frames, "ports")
-    sides = [child(child(ports, f"P{player.port + 1}"), "leader") for player in players]
+    seats = [child(ports, f"P{player.port + 1}") for player in players]
+    sides = [child(seat, "leader") for seat in seats]
     present = _present(sides, rows)
     if present <= FIRST_PLAYABLE_FRAME - FIRST_FRAME:
         raise ReplayError("cut short: ends before the players could move")
     rows = rows[:present]
-    actions = [_actions(side)[rows] for side in sides]
-    controllers = np.stack([_controller(side, rows) for side in sides], axis=1)
+    controllers = np.stack([read_controller(side, rows) for side in sides], axis=1)
+    fighters = [read_fighter(side, rows) for side in sides]
+    partner_states, partner_actions = read_partners(seats, rows)
+    version = tuple(start["slippi"]["version"])
     return Game(
         info=GameInfo(
             path=path,
             sha256=content_hash(path),
             game_hash=_game_hash(start, players, controllers),
-            version=tuple(start["slippi"]["version"]),
+            version=version,
             stage=stage,
             players=players,
             rows=len(ids),
             rolled_back=len(ids) - len(np.unique(ids)),
         ),
-        state_TPF=np.stack([_state(s, a, rows) for s, a in zip(sides, actions, strict=True)], axis=1),
-        action_TP=np.minimum(np.stack(actions, axis=1), MAX_ACTION).astype(np.int16),
-        character_TP=np.stack([_characters(side)[rows] for side in sides], axis=1),
+        state_TPF=np.stack([state for state, _ in fighters], axis=1),
+        action_TP=np.stack([action for _, action in fighters], axis=1),
+        character_TP=np.stack([read_characters(side)[rows] for side in sides], axis=1),
         controller_TPC=controllers,
         items=read_items(frames, rows, [player.port for player in players]),
+        partner_state_TPF=partner_states,
+        partner_action_TP=partner_actions,
+        platform_TS=read_platforms(frames, rows, stage, version),
+        form_T=read_form(frames, rows, stage, start),
     )
 
 
@@ -219,71 +193,3 @@ def _present(sides: list[Any], rows: npt.NDArray[np.intp]) -> int:
             gone = np.flatnonzero(~there[rows])
             count = min(count, int(gone[0])) if len(gone) else count
     return count
-
-
-def _actions(side: Any) -> npt.NDArray[np.uint16]:
-    actions = column(side, "post", "state")
-    assert actions is not None  # in every version
-    return actions
-
-
-def _characters(side: Any) -> npt.NDArray[np.uint8]:
-    """Internal ids, frame by frame: Zelda and Sheik share one slot."""
-    characters = column(side, "post", "character")
-    assert characters is not None  # in every version
-    internal: npt.NDArray[np.uint8] = np.minimum(characters, UNKNOWN_INTERNAL).astype(np.uint8)
-    return internal
-
-
-def _state(side: Any, actions: npt.NDArray[np.uint16], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-    state = np.full((len(rows), len(STATE_COLUMNS)), np.nan, np.float32)
-    post = child(side, "post")
-    for name, path in _SOURCES.items():
-        source = column(post, *path)
-        if source is not None:
-            state[:, STATE[name]] = source[rows]
-    _refuse_implausible(state)
-    state[~np.isfinite(state)] = np.nan
-    for name in _TRUNCATED:
-        state[:, STATE[name]] = np.trunc(state[:, STATE[name]])
-    flags = column(post, "state_flags", "3")
-    stunned = _IN_DAMAGE[actions]
-    if flags is not None:
-        stunned = stunned | ((flags[rows] & 2) != 0)
-    hitstun = state[:, STATE["hitstun"]]
-    state[:, STATE["hitstun"]] = np.where(stunned | np.isnan(hitstun), hitstun, 0)
-    for name in _NOT_NEGATIVE:
-        np.maximum(state[:, STATE[name]], 0, out=state[:, STATE[name]])
-    hurtbox = state[:, STATE["invulnerable"]]
-    state[:, STATE["invulnerable"]] = np.where(np.isnan(hurtbox), np.nan, hurtbox != 0)
-    return state
-
-
-def _refuse_implausible(state: npt.NDArray[np.float32]) -> None:
-    """Damaged bytes read as floats of any size; one of 1e30 would make every weight of a model NaN."""
-    for name, limit in PLAUSIBLE.items():
-        values = state[:, STATE[name]]
-        wild = np.flatnonzero(np.abs(values) > limit)
-        if len(wild):
-            frame, value = int(wild[0]) + FIRST_FRAME, values[wild[0]]
-            raise ReplayError(f"damaged: {name} is {value:g} in frame {frame}")
-
-
-def _controller(side: Any, rows: npt.NDArray[np.intp]) -> Cells:
-    """Cells of the controller in force: physical buttons, processed analog parts.
-
-    Physical triggers are garbage up to version 1.0.0 and drift at rest; the processed ones are right.
-    """
-    pre = child(side, "pre")
-
-    def rowwise(*path: str) -> npt.NDArray[Any]:
-        found = column(pre, *path)
-        assert found is not None  # in every version
-        return np.asarray(found[rows])
-
-    return encode(
-        chords_from_slippi(rowwise("buttons_physical")),
-        (rowwise("joystick", "x"), rowwise("joystick", "y")),
-        (rowwise("cstick", "x"), rowwise("cstick", "y")),
-        rowwise("triggers"),
-    )

@@ -1,0 +1,155 @@
+"""Columns of one fighter, leader or partner, out of peppi's struct array, in the canonical form that every source
+of frames is brought to: live sources floor percent, truncate counters, know facing as left or right, and don't
+have the flag that tells hit-stun outside of damage states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exphil_core.errors import ReplayError
+from exphil_core.melee import FIRST_FRAME
+from exphil_core.melee.characters import UNKNOWN_INTERNAL
+from exphil_core.replays.arrow import child, column, valid
+from exphil_core.replays.controller import Cells, chords_from_slippi, encode
+from exphil_core.replays.game import NO_ACTION, STATE, STATE_COLUMNS
+
+States = npt.NDArray[np.float32]
+Actions = npt.NDArray[np.int16]
+
+# Hit-stun stands in misc_as only in damage states; elsewhere it is another quantity, from -1 to beyond 200.
+DAMAGE_ACTIONS = frozenset({*range(75, 92), 193, 247})
+MAX_ACTION = 511
+_IN_DAMAGE = np.zeros(MAX_ACTION + 1, bool)
+_IN_DAMAGE[list(DAMAGE_ACTIONS)] = True
+
+# Our column -> where Slippi keeps it.
+_SOURCES: dict[str, tuple[str, ...]] = {
+    "x": ("position", "x"),
+    "y": ("position", "y"),
+    "facing": ("direction",),
+    "percent": ("percent",),
+    "shield": ("shield",),
+    "action_frame": ("state_age",),
+    "speed_air_x": ("velocities", "self_x_air"),
+    "speed_y": ("velocities", "self_y"),
+    "knock_x": ("velocities", "knockback_x"),
+    "knock_y": ("velocities", "knockback_y"),
+    "speed_ground_x": ("velocities", "self_x_ground"),
+    "hitlag": ("hitlag",),
+    "hitstun": ("misc_as",),
+    "stocks": ("stocks",),
+    "airborne": ("airborne",),
+    "jumps": ("jumps",),
+    "invulnerable": ("hurtbox_state",),
+}
+_TRUNCATED = [STATE[name] for name in ("percent", "action_frame", "hitlag", "hitstun")]
+_NOT_NEGATIVE = [STATE[name] for name in ("hitlag", "hitstun")]
+# Slippi gives numbers, live sources whether they are 0.
+_YES_OR_NO = [STATE[name] for name in ("airborne", "invulnerable")]
+_FACING, _HITSTUN = STATE["facing"], STATE["hitstun"]
+# Largest absolute values that a game can hold, far beyond what real replays show (x to 274, y to 264, percent to
+# 317, shield to 60, hit-lag to 18); what lies beyond is damage.
+PLAUSIBLE = {
+    "x": 2000, "y": 2000, "facing": 1, "percent": 1000, "shield": 100, "action_frame": 1e5,
+    "speed_air_x": 200, "speed_y": 200, "knock_x": 200, "knock_y": 200, "speed_ground_x": 200, "hitlag": 1000,
+    "hitstun": 1000,
+}  # fmt: skip
+
+
+def canonical_state(state: States, action: npt.NDArray[Any]) -> None:
+    """Bring raw states (…, F) of fighters in `action` (…), below 512, to the form that all sources share. In place;
+    what is NaN stays NaN, and a second time changes nothing."""
+    for index in _TRUNCATED:
+        np.trunc(state[..., index], out=state[..., index])
+    state[..., _HITSTUN] *= _IN_DAMAGE[action]
+    for index in _NOT_NEGATIVE:
+        np.maximum(state[..., index], 0, out=state[..., index])
+    for index in _YES_OR_NO:
+        np.sign(np.abs(state[..., index]), out=state[..., index])
+    facing = state[..., _FACING]
+    state[..., _FACING] = np.where(facing > 0, 1, np.where(np.isnan(facing), np.nan, -1))
+
+
+def canonical_actions(actions: npt.NDArray[Any]) -> Actions:
+    """Melee's action ids; what lies beyond the known ones is `MAX_ACTION`."""
+    known: Actions = np.minimum(actions, MAX_ACTION).astype(np.int16)
+    return known
+
+
+def read_fighter(side: Any, rows: npt.NDArray[np.intp]) -> tuple[States, Actions]:
+    """States (T, F) and actions (T,) of a leader or a partner at `rows`."""
+    post = child(side, "post")
+    actions = column(post, "state")
+    assert actions is not None  # in every version
+    action = canonical_actions(actions[rows])
+    state = np.full((len(rows), len(STATE_COLUMNS)), np.nan, np.float32)
+    for name, path in _SOURCES.items():
+        source = column(post, *path)
+        if source is not None:
+            state[:, STATE[name]] = source[rows]
+    there = valid(side)
+    if there is not None:
+        absent = ~there[rows]
+        state[absent], action[absent] = np.nan, NO_ACTION
+    # Outside of damage states any number may stand in for hit-stun.
+    np.nan_to_num(state[:, _HITSTUN], copy=False, nan=np.nan, posinf=np.nan, neginf=np.nan)
+    canonical_state(state, action)
+    _refuse_implausible(state)
+    return state, action
+
+
+def read_partners(
+    sides: Sequence[Any], rows: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.int16] | None]:
+    """States (T, P, F) and actions (T, P) of both ports' partners; None where nobody has one."""
+    followers = [child(side, "follower") for side in sides]
+    if all(follower is None for follower in followers):
+        return None, None
+    state = np.full((len(rows), len(sides), len(STATE_COLUMNS)), np.nan, np.float32)
+    action = np.full((len(rows), len(sides)), NO_ACTION, np.int16)
+    for index, follower in enumerate(followers):
+        if follower is not None:
+            state[:, index], action[:, index] = read_fighter(follower, rows)
+    return state, action
+
+
+def read_characters(side: Any) -> npt.NDArray[np.uint8]:
+    """Internal ids, frame by frame: Zelda and Sheik share one slot."""
+    characters = column(side, "post", "character")
+    assert characters is not None  # in every version
+    internal: npt.NDArray[np.uint8] = np.minimum(characters, UNKNOWN_INTERNAL).astype(np.uint8)
+    return internal
+
+
+def _refuse_implausible(state: States) -> None:
+    """Damaged bytes read as floats of any size; one of 1e30 would make every weight of a model NaN."""
+    for name, limit in PLAUSIBLE.items():
+        values = state[:, STATE[name]]
+        wild = np.flatnonzero(np.abs(values) > limit)
+        if len(wild):
+            frame, value = int(wild[0]) + FIRST_FRAME, values[wild[0]]
+            raise ReplayError(f"damaged: {name} is {value:g} in frame {frame}")
+
+
+def read_controller(side: Any, rows: npt.NDArray[np.intp]) -> Cells:
+    """Cells of the controller in force: physical buttons, processed analog parts.
+
+    Physical triggers are garbage up to version 1.0.0 and drift at rest; the processed ones are right.
+    """
+    pre = child(side, "pre")
+
+    def rowwise(*path: str) -> npt.NDArray[Any]:
+        found = column(pre, *path)
+        assert found is not None  # in every version
+        return np.asarray(found[rows])
+
+    return encode(
+        chords_from_slippi(rowwise("buttons_physical")),
+        (rowwise("joystick", "x"), rowwise("joystick", "y")),
+        (rowwise("cstick", "x"), rowwise("cstick", "y")),
+        rowwise("triggers"),
+    )
