@@ -65,9 +65,9 @@ def bare_step(policy: Policy, trainer: Trainer, tensors: Any) -> None:
     state = policy.initial_state(len(tensors.floats))
     parts, _ = policy.loss(tensors.floats, tensors.ids, tensors.decided, tensors.target, state)
     loss = parts.sum(-1).mean()
-    trainer.optimiser.zero_grad(set_to_none=True)
+    trainer.learner.optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    trainer.optimiser.step()
+    trainer.learner.optimiser.step()
 
 
 def training(ready: Prepared, trainer: Trainer) -> dict[str, float]:

@@ -115,6 +115,11 @@ def inside(low: float, high: float) -> Rule:
     return Rule(says=f"above {low} and below {high}", holds=lambda value: low < value < high)
 
 
+def share() -> Rule:
+    """A share from 0 up to, but not, 1."""
+    return Rule(says="at least 0 and below 1", holds=lambda value: 0 <= value < 1)
+
+
 def one_of(*choices: str) -> Rule:
     """One of a few words."""
     return Rule(says=f"one of {', '.join(choices)}", holds=lambda value: value in choices, choices=choices)

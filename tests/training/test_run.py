@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,12 @@ from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.training import loop
 from exphil_core.training.interrupts import ENDING, stop_on_signals
+from exphil_core.training.learner import Learner
 from exphil_core.training.metrics import append_metrics, read_metrics
 from exphil_core.training.prepare import prepare
 from exphil_core.training.reporter import SilentReporter
 from exphil_core.training.run import TrainedModel, train
+from exphil_core.training.sampling import Step
 
 Run = Callable[..., TrainedModel]
 # A whole epoch takes a few steps.
@@ -129,11 +131,11 @@ def test_the_best_epoch_is_kept(small_run: Run, monkeypatch: pytest.MonkeyPatch)
 def test_ctrl_c_keeps_the_epochs_that_were_validated(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls = loop.Trainer._epoch, []
 
-    def interrupted(self: loop.Trainer, epoch: int, outcome: loop.Outcome) -> object:
-        calls.append(epoch)
-        if epoch == 2:
+    def interrupted(self: loop.Trainer) -> object:
+        calls.append(self.at.epoch)
+        if self.at.epoch == 2:
             raise KeyboardInterrupt
-        return real(self, epoch, outcome)
+        return real(self)
 
     monkeypatch.setattr(loop.Trainer, "_epoch", interrupted)
     model = small_run(**WHOLE, epochs="5")
@@ -159,16 +161,16 @@ def test_ctrl_c_in_the_first_epoch_leaves_nothing(
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(
     small_run: Run, monkeypatch: pytest.MonkeyPatch, epoch: int
 ) -> None:
-    real, calls = loop.Trainer._step, []
+    real, calls = Learner.update, []
 
-    def broken(self: loop.Trainer, step: object) -> object:
-        calls.append(step)
+    def broken(self: Learner, batches: Sequence[Step]) -> object:
+        calls.append(batches)
         if len(calls) > 20 * (epoch - 1):
             with torch.no_grad():
                 self.policy.head.enter.weight.fill_(math.nan)
-        return real(self, step)  # type: ignore[arg-type]
+        return real(self, batches)
 
-    monkeypatch.setattr(loop.Trainer, "_step", broken)
+    monkeypatch.setattr(Learner, "update", broken)
     if epoch == 1:
         with pytest.raises(ExphilError, match="the loss is nan at step 1: try a smaller --lr"):
             small_run(**WHOLE, epochs="3")
@@ -266,10 +268,10 @@ def test_any_failure_after_the_first_epoch_keeps_the_model(
 ) -> None:
     real = loop.Trainer._epoch
 
-    def failing(self: loop.Trainer, epoch: int, outcome: loop.Outcome) -> object:
-        if epoch == 3:
+    def failing(self: loop.Trainer) -> object:
+        if self.at.epoch == 3:
             raise error
-        return real(self, epoch, outcome)
+        return real(self)
 
     monkeypatch.setattr(loop.Trainer, "_epoch", failing)
     model = small_run(**WHOLE, epochs="5")
@@ -313,15 +315,14 @@ def test_a_full_disk_while_saving_leaves_no_half_model_and_a_registry_that_opens
 def test_signals_ask_once_then_interrupt_and_wait_while_a_model_is_written(
     restored_signals: None,
 ) -> None:
-    with stop_on_signals() as stop:
-        with stop.graceful():
-            signal.raise_signal(signal.SIGTERM)
-            assert stop.asked
-            with stop.held():
-                signal.raise_signal(signal.SIGINT)
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGTERM)  # the same volley
+    with stop_on_signals() as stop, stop.graceful():
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.asked
+        with stop.held():
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)  # the same volley
     # On the way out nothing cuts the last words short.
     assert all(signal.getsignal(number) is signal.SIG_IGN for number in ENDING)
 

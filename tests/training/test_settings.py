@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+import torch
 
 from exphil_core.config.resolve import resolve
 from exphil_core.config.schema import TrainConfig
@@ -17,8 +18,10 @@ from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays import filters
 from exphil_core.replays.slp import read_game
 from exphil_core.sandbox import NEUTRAL, Controller, GameState, ScriptedPlayer, make_replays
+from exphil_core.training import loop
 from exphil_core.training.reporter import SilentReporter
 from exphil_core.training.run import TrainedModel, train
+from exphil_core.training.validation import Validation
 
 Run = Callable[..., TrainedModel]
 
@@ -38,12 +41,18 @@ WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("seed", "1", {}),
     ("delay", "5", {}),
     ("max_steps", "5", {}),
+    ("head", "independent", {}),
+    ("label_smoothing", "0.1", {}),
+    ("button_weight", "4", {}),
+    ("accumulate", "2", {}),
+    ("ema", "0.9", {}),
+    ("precision", "bf16", {}),
 ]
 # Settings with a test of their own below.
 OWN_TEST = {
     "replays", "character", "opponent", "stage", "min_frames", "max_files", "any_player", "drop_idle", "rollback",
     "validation_fraction", "temporal", "features", "epochs", "device", "threads", "max_time", "checkpoints",
-    "naming", "bump", "tags",
+    "naming", "bump", "tags", "early_stopping", "patience", "min_delta", "compile",
 }  # fmt: skip
 
 
@@ -178,6 +187,50 @@ def test_epochs(small_run: Run) -> None:
 def test_device_and_threads(small_run: Run) -> None:
     provenance = config_of(small_run(threads="1", device="cpu"))["provenance"]
     assert (provenance["threads"], provenance["device"]) == (1, "cpu")
+
+
+def test_early_stopping_patience_and_min_delta(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = loop.validate
+    scores: Iterator[float] = iter(())
+
+    def scripted(*args: Any) -> Validation:
+        return attrs.evolve(real(*args), val_loss=next(scores))
+
+    monkeypatch.setattr(loop, "validate", scripted)
+    long = {"epochs": "9", "max_steps": None, "backbone": "mlp", "batch_size": "2000"}
+
+    def ended(values: Sequence[float], **flags: Any) -> tuple[int, int]:
+        nonlocal scores
+        scores = iter(values)
+        outcome = small_run(**long, **flags).outcome
+        assert outcome.best is not None
+        return len(outcome.history), outcome.best.epoch
+
+    falling_then_flat = [3.0, 2.0, 1.995, 2.0, 1.99, 1.98, 1.97, 1.96, 1.0]
+    assert ended(falling_then_flat) == (9, 9)
+    assert ended(falling_then_flat, early_stopping=True, patience="1") == (4, 3)
+    assert ended(falling_then_flat, early_stopping=True, patience="2", min_delta="0.1") == (4, 2)
+    # What is kept follows the same rule as what is waited for: 1.995 is no better than 2.0 by more than 0.1.
+    assert ended(falling_then_flat, min_delta="0.1") == (9, 9)
+    assert ended([2.0] * 9, early_stopping=True, patience="3") == (4, 1)
+
+
+@pytest.mark.all_only  # the compiler takes half a minute
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+def test_compile_changes_how_a_step_runs_and_not_what_it_learns(
+    small_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+    real = torch.compile
+
+    def spy(function: Any) -> Any:
+        compiled.append(function)
+        return real(function)
+
+    monkeypatch.setattr(torch, "compile", spy)
+    plain, fast = (small_run(compile=flag, backbone="mlp") for flag in (False, True))
+    assert [function.__name__ for function in compiled] == ["loss"]
+    assert fast.entry.val_loss == pytest.approx(plain.entry.val_loss, rel=1e-4)
 
 
 def test_max_time(small_run: Run) -> None:

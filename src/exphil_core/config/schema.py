@@ -17,6 +17,7 @@ from exphil_core.options import (
     one_of,
     option,
     positive,
+    share,
     some,
 )
 
@@ -102,6 +103,12 @@ class TrainConfig:
         default_text="the backbone's own",
         help="A setting of the backbone's own, as in d_state=8; may be repeated.",
     )
+    head: str = option(
+        "autoregressive",
+        group=MODEL,
+        rule=one_of("autoregressive", "independent"),
+        help="Whether each part of the controller is predicted given the parts before it, or alone.",
+    )
     features: tuple[str, ...] = option(
         (),
         group=MODEL,
@@ -136,6 +143,36 @@ class TrainConfig:
     weight_decay: float = option(
         0.01, group=TRAINING, rule=at_least(0), help="Weight decay of AdamW; never on biases and embeddings."
     )
+    label_smoothing: float = option(
+        0.0,
+        group=TRAINING,
+        rule=share(),
+        help="Share of each target spread over all possible values; in training only, never in val_loss.",
+    )
+    button_weight: float = option(
+        1.0,
+        group=TRAINING,
+        rule=above(0, 1000),
+        help="Weight of the buttons' part of the training loss; val_loss is never weighted.",
+    )
+    accumulate: int = option(
+        1, group=TRAINING, rule=at_least(1), unit="batches", help="Batches whose gradients make one step."
+    )
+    ema: float = option(
+        0.0,
+        group=TRAINING,
+        rule=share(),
+        help="Keep a moving average of the weights with this decay (say 0.999); it is what is validated and kept.",
+    )
+    precision: str = option(
+        "fp32",
+        group=TRAINING,
+        rule=one_of("fp32", "bf16"),
+        help="Number format of the forward pass in training; weights and validation stay fp32.",
+    )
+    compile: bool = option(
+        False, group=TRAINING, help="Compile the model with torch.compile: slow to start, faster on a GPU."
+    )
     grad_clip: float = option(
         1.0, group=TRAINING, rule=at_least(0), help="Largest norm of the gradient; 0 turns clipping off."
     )
@@ -145,6 +182,19 @@ class TrainConfig:
     device: str = option("auto", group=TRAINING, rule=one_of("auto", "cpu", "cuda"), help="Where to train.")
     threads: int | None = option(
         None, group=TRAINING, rule=between(1, 1024), default_text="torch's own", help="CPU threads."
+    )
+    early_stopping: bool = option(
+        False, group=TRAINING, help="Stop when val_loss has not improved for --patience epochs."
+    )
+    patience: int = option(
+        5, group=TRAINING, rule=at_least(1), unit="epochs", help="How long --early-stopping waits."
+    )
+    min_delta: float = option(
+        0.0,
+        group=TRAINING,
+        rule=at_least(0),
+        unit="nats a frame",
+        help="An epoch is better than the best one only if its val_loss is lower by more than this.",
     )
     max_steps: int | None = option(
         None,

@@ -8,6 +8,7 @@ Shapes: n frames (any leading shape flattened), H backbone width, Z head width, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,20 +29,27 @@ PART_GROUPS = (0, 1, 1, 2, 2, 3)
 # The y axis of a stick is scored given its x axis, the part before it.
 GIVEN_X = frozenset({PARTS.index("main_y"), PARTS.index("c_y")})
 IMPOSSIBLE = -1e9
+# Each part is scored given those before it, or without knowing them (to show what that brings).
+AUTOREGRESSIVE, INDEPENDENT = "autoregressive", "independent"
+
+Watch = Callable[[int, Tensor], None]
 
 
 class PolicyHead(nn.Module):
-    """Scores and draws controllers. `width` is Z."""
+    """Scores and draws controllers. `width` is Z. An independent head's parts don't know of each other, but for a
+    stick's y, which must stay in the circle beside its x."""
 
-    def __init__(self, input_size: int, width: int = 128) -> None:
+    def __init__(self, input_size: int, width: int = 128, kind: str = AUTOREGRESSIVE) -> None:
         super().__init__()
+        self.told = kind == AUTOREGRESSIVE
         self.enter = nn.Linear(input_size, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in PARTS)
         self.logits = nn.ModuleList(nn.Linear(width, cells) for cells in CELL_COUNTS)
         # How much more (or less) likely than the prior says is the last value repeated?
         self.copies = nn.ModuleList(nn.Linear(width, 1) for _ in PARTS)
-        self.told_value = nn.ModuleList(nn.Embedding(cells, width) for cells in CELL_COUNTS[:-1])
-        self.told_change = nn.ModuleList(nn.Embedding(2, width) for _ in PARTS[:-1])
+        following = range(len(PARTS) - 1) if self.told else range(0)
+        self.told_value = nn.ModuleList(nn.Embedding(CELL_COUNTS[part], width) for part in following)
+        self.told_change = nn.ModuleList(nn.Embedding(2, width) for _ in following)
         for module in (*self.logits, *self.copies):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
@@ -103,22 +111,37 @@ class PolicyHead(nn.Module):
         return logits_nV
 
     def _tell(self, part: int, z_nZ: Tensor, value_n: Tensor, last_n6: Tensor) -> Tensor:
+        if not self.told or part + 1 == len(PARTS):
+            return z_nZ
         changed_n = (value_n != last_n6[:, part]).long()
         told: Tensor = self.told_value[part](value_n) + self.told_change[part](changed_n)
         return z_nZ + told
 
-    def loss(self, y_nH: Tensor, target_n6: Tensor, last_n6: Tensor) -> Tensor:
-        """Nats (n, 6) of each part of the controllers `target_n6`, given the parts before it."""
+    def loss(
+        self,
+        y_nH: Tensor,
+        target_n6: Tensor,
+        last_n6: Tensor,
+        *,
+        smoothing: float = 0.0,
+        watch: Watch | None = None,
+    ) -> Tensor:
+        """Nats (n, 6) of each part of the controllers `target_n6`, given the parts before it.
+
+        With `smoothing` above 0 it is no likelihood but a loss for training alone: that share of each target is
+        spread over all possible values. `watch` is shown each part's logits (n, V).
+        """
         z_nZ = self.enter(y_nH)
         losses: list[Tensor] = []
         chosen: list[Tensor] = []
         for part in range(len(PARTS)):
             value_n = target_n6[:, part]
-            logits_nV = self._part_logits(part, z_nZ, last_n6, chosen)
-            losses.append(F.cross_entropy(logits_nV.float(), value_n, reduction="none"))
+            logits_nV = self._part_logits(part, z_nZ, last_n6, chosen).float()
+            if watch is not None:
+                watch(part, logits_nV)
+            losses.append(_cross_entropy(logits_nV, value_n, smoothing))
             chosen.append(value_n)
-            if part + 1 < len(PARTS):
-                z_nZ = self._tell(part, z_nZ, value_n, last_n6)
+            z_nZ = self._tell(part, z_nZ, value_n, last_n6)
         return torch.stack(losses, dim=1)
 
     @torch.no_grad()
@@ -141,6 +164,16 @@ class PolicyHead(nn.Module):
                 chances_nV = torch.softmax(logits_nV / temperature, dim=1)
                 value_n = torch.multinomial(chances_nV, 1, generator=generator)[:, 0]
             chosen.append(value_n)
-            if part + 1 < len(PARTS):
-                z_nZ = self._tell(part, z_nZ, value_n, last_n6)
+            z_nZ = self._tell(part, z_nZ, value_n, last_n6)
         return torch.stack(chosen, dim=1)
+
+
+def _cross_entropy(logits_nV: Tensor, value_n: Tensor, smoothing: float) -> Tensor:
+    exact_n = F.cross_entropy(logits_nV, value_n, reduction="none")
+    if smoothing == 0:
+        return exact_n
+    # Over the possible values only: an impossible one would cost a billion nats.
+    possible_nV = logits_nV > IMPOSSIBLE / 2
+    chances_nV = torch.log_softmax(logits_nV, dim=1).masked_fill(~possible_nV, 0.0)
+    spread_n = -chances_nV.sum(dim=1) / possible_nV.sum(dim=1)
+    return (1 - smoothing) * exact_n + smoothing * spread_n

@@ -13,7 +13,7 @@ from exphil_core.errors import ExphilError
 from exphil_core.features.schema import ObservationSchema
 from exphil_core.models.backbones.base import Backbone, State
 from exphil_core.models.embedding import Embedding
-from exphil_core.models.head import PolicyHead
+from exphil_core.models.head import AUTOREGRESSIVE, PolicyHead, Watch
 from exphil_core.plugin_manager import PluginManager
 
 
@@ -27,10 +27,15 @@ class PolicyShape:
     float_count: int
     ids: tuple[tuple[str, int], ...]
     head_width: int = 128
+    head: str = AUTOREGRESSIVE
 
 
 def policy_shape(
-    backbone: str, hidden_sizes: Sequence[int], options: Mapping[str, Any], schema: ObservationSchema
+    backbone: str,
+    hidden_sizes: Sequence[int],
+    options: Mapping[str, Any],
+    schema: ObservationSchema,
+    head: str = AUTOREGRESSIVE,
 ) -> PolicyShape:
     """The shape of a policy on observations of `schema`."""
     return PolicyShape(
@@ -39,6 +44,7 @@ def policy_shape(
         backbone_options=dict(options),
         float_count=schema.float_count,
         ids=tuple((column.name, column.size) for column in schema.ids),
+        head=head,
     )
 
 
@@ -50,21 +56,36 @@ class Policy(nn.Module):
         self.shape = shape
         self.embedding = embedding
         self.backbone = backbone
-        self.head = PolicyHead(backbone.output_size, shape.head_width)
+        self.head = PolicyHead(backbone.output_size, shape.head_width, shape.head)
 
     def initial_state(self, batch: int) -> State:
         """The state of `batch` games that just started."""
         return self.backbone.initial_state(batch, self.head.enter.weight.device)
 
     def loss(
-        self, floats: Tensor, ids: Tensor, decided: Tensor, target: Tensor, state: State
+        self,
+        floats: Tensor,
+        ids: Tensor,
+        decided: Tensor,
+        target: Tensor,
+        state: State,
+        *,
+        smoothing: float = 0.0,
+        watch: Watch | None = None,
     ) -> tuple[Tensor, State]:
         """Nats (B, T, 6) of each part of the controllers `target` (B, T, 6), and the state after the last frame.
 
-        `decided` (B, T, 6) are the controllers decided just before; `floats` (B, T, O); `ids` (B, T, 5).
+        `decided` (B, T, 6) are the controllers decided just before; `floats` (B, T, O); `ids` (B, T, 5). See
+        `PolicyHead.loss` for `smoothing` and `watch`.
         """
         y_BTH, state = self.backbone(self.embedding(floats, ids), state)
-        parts_n6 = self.head.loss(y_BTH.flatten(0, 1), target.flatten(0, 1), decided.flatten(0, 1))
+        parts_n6 = self.head.loss(
+            y_BTH.flatten(0, 1),
+            target.flatten(0, 1),
+            decided.flatten(0, 1),
+            smoothing=smoothing,
+            watch=watch,
+        )
         return parts_n6.view(*target.shape), state
 
     @torch.no_grad()

@@ -6,25 +6,23 @@ It knows nothing of files and names; `exphil_core.training.run` does.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import attrs
 import numpy as np
 import torch
-from torch import nn
 
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ExphilError
-from exphil_core.models.backbones.base import State
 from exphil_core.models.policy import Policy
 from exphil_core.models.prior import ControllerPrior
-from exphil_core.training.batches import carried_state, to_tensors
 from exphil_core.training.frames import FrameStore
 from exphil_core.training.interrupts import StopRequest
-from exphil_core.training.optimiser import learning_rate, make_optimiser
+from exphil_core.training.learner import Learner, NotFiniteError
+from exphil_core.training.outcome import EpochResult, Outcome
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.sampling import FrameSampler, Step, WindowSampler
 from exphil_core.training.validation import Validation, validate
@@ -33,45 +31,6 @@ from exphil_core.training.validation import Validation, validate
 REFRESH = 0.2
 # Share of the newest step in the shown loss.
 SHOWN_LOSS_SHARE = 0.02
-
-
-@attrs.frozen(kw_only=True)
-class EpochResult:
-    """One epoch: what was trained, and the score on held-out games."""
-
-    epoch: int
-    steps: int
-    frames: int
-    train_loss: float
-    lr: float
-    seconds: float
-    validation: Validation
-
-    def as_json(self) -> dict[str, Any]:
-        """One line of metrics. `train_loss` and `val_loss` are nats a frame."""
-        rate = round(self.frames / self.seconds, 1) if self.seconds > 0 else 0.0
-        return {
-            "epoch": self.epoch,
-            "step": self.steps,
-            "frames": self.frames,
-            "train_loss": self.train_loss,
-            "lr": self.lr,
-            "seconds": round(self.seconds, 3),
-            "frames_per_second": rate,
-            **self.validation.as_json(),
-        }
-
-
-@attrs.define(kw_only=True, eq=False)
-class Outcome:
-    """How a run ended. `best` is the epoch whose weights the policy holds; `stopped` says why it ended early."""
-
-    history: list[EpochResult] = attrs.field(factory=list)
-    best: EpochResult | None = None
-    frames: int = 0
-    stopped: str = ""
-    interrupted: bool = False
-    failed: bool = False
 
 
 class Stopped(Exception):
@@ -83,6 +42,17 @@ def pick_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ExphilError("--device cuda: torch sees no CUDA device here; use --device cpu or auto")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+@attrs.define(kw_only=True)
+class EpochUnderWay:
+    """Where the epoch under way stands: what it takes to go on in its middle."""
+
+    epoch: int = 1
+    batches: int = 0
+    losses: float = 0.0
+    frames: int = 0
+    seconds: float = 0.0
 
 
 class Trainer:
@@ -104,28 +74,25 @@ class Trainer:
         self.stop = stop or StopRequest()
         self.device = next(policy.parameters()).device
         self.sampler = _sampler(config, training)
-        steps = config.epochs * self.sampler.step_count()
-        self.total_steps = min(steps, config.max_steps) if config.max_steps else steps
-        self.optimiser = make_optimiser(policy, config.lr, config.weight_decay)
-        self.steps = 0
-        self.state: State = ()
-        self.began = clock()
+        steps = config.epochs * -(-self.sampler.step_count() // config.accumulate)
+        total = min(steps, config.max_steps) if config.max_steps else steps
+        self.learner = Learner(config, policy, total)
+        self.outcome = Outcome()
+        self.at = EpochUnderWay()
+        self.elapsed = 0.0
         self.best_weights: dict[str, torch.Tensor] = {}
 
     def run(self, finished: Callable[[EpochResult], None]) -> Outcome:
         """Train to the end, calling `finished` after each epoch, and leave the best epoch's weights in the policy.
 
-        An interruption or a loss that is no number ends the run; the epochs that were validated stay.
+        A request to stop, an interruption or a failure ends the run; the epochs that were validated stay.
         """
-        outcome = Outcome()
+        outcome = self.outcome
         try:
             with self.stop.graceful():
-                for epoch in range(1, self.config.epochs + 1):
-                    result = self._epoch(epoch, outcome)
+                while not self._over():
+                    result = self._epoch()
                     self._told(result, finished)
-                    outcome.stopped = self._limit_reached()
-                    if outcome.stopped:
-                        break
         except (KeyboardInterrupt, Stopped):
             outcome.stopped, outcome.interrupted = "interrupted", True
         except Exception as error:
@@ -138,6 +105,13 @@ class Trainer:
         if self.best_weights:
             self.policy.load_state_dict(self.best_weights)
         return outcome
+
+    def _over(self) -> bool:
+        """Whether the run has come to its end; says why if that is an early one."""
+        if self.at.epoch > self.config.epochs:
+            return True
+        self.outcome.stopped = self._limit_reached() or self._patience_lost()
+        return bool(self.outcome.stopped)
 
     def _told(self, result: EpochResult, finished: Callable[[EpochResult], None]) -> None:
         """Write the epoch's metrics and tell the user; neither may end the run."""
@@ -154,98 +128,94 @@ class Trainer:
         with contextlib.suppress(OSError):
             tell()
 
-    def _keep_if_best(self, result: EpochResult, outcome: Outcome) -> None:
-        if outcome.best is None or result.validation.val_loss < outcome.best.validation.val_loss:
-            outcome.best = result
-            self.best_weights = {
-                name: tensor.detach().cpu().clone() for name, tensor in self.policy.state_dict().items()
-            }
-
     def _limit_reached(self) -> str:
-        if self.config.max_steps and self.steps >= self.config.max_steps:
+        if self.config.max_steps and self.learner.steps >= self.config.max_steps:
             return f"--max-steps {self.config.max_steps} reached"
-        if self.config.max_time and self.clock() - self.began >= self.config.max_time:
+        if self.config.max_time and self.elapsed >= self.config.max_time:
             return f"--max-time {self.config.max_time:g}s reached"
         return ""
 
-    def _epoch(self, epoch: int, outcome: Outcome) -> EpochResult:
-        began, losses, frames, shown_at = self.clock(), 0.0, 0, 0.0
-        shown: float | None = None
-        self.policy.train()
-        title = f"epoch {epoch}/{self.config.epochs}"
-        self._quietly(lambda: self.reporter.start(title, self.sampler.step_count(), "steps"))
-        for steps, step in enumerate(self._batches(epoch), start=1):
-            loss, count = self._step(step)
-            if count:
-                losses, frames = losses + loss * count, frames + count
-                shown = loss if shown is None else shown + SHOWN_LOSS_SHARE * (loss - shown)
-            now = self.clock()
-            if now - shown_at >= REFRESH:
-                rate = frames / max(now - began, 1e-9)
-                note = f"loss {shown:.3f}" if shown is not None else ""
-                self._show(steps, note, rate)
-                shown_at = now
-            if self.stop.asked:
-                raise Stopped
-            if self._limit_reached():
-                break
-        seconds = self.clock() - began
-        outcome.frames += frames
-        self._quietly(self.reporter.finish)
-        validation = validate(self.policy, self.held_out, self.prior, self.device)
-        if not math.isfinite(validation.val_loss):
-            raise ExphilError(f"val_loss is {validation.val_loss} after epoch {epoch}: try a smaller --lr")
-        result = EpochResult(
-            epoch=epoch,
-            steps=self.steps,
-            frames=frames,
-            train_loss=losses / max(frames, 1),
-            lr=self.optimiser.param_groups[0]["lr"],
-            seconds=seconds,
-            validation=validation,
+    def _patience_lost(self) -> str:
+        waited, best = self.outcome.epochs_since_best(), self.outcome.best
+        if not self.config.early_stopping or best is None or waited < self.config.patience:
+            return ""
+        return (
+            f"no epoch in {waited} was better than epoch {best.epoch} (val_loss {best.validation.val_loss:.4f}) "
+            f"by more than {self.config.min_delta:g}: --early-stopping --patience {self.config.patience}"
         )
-        # Kept before anything else is done with it: a Ctrl-C from here on loses nothing.
-        outcome.history.append(result)
-        self._keep_if_best(result, outcome)
+
+    def _epoch(self) -> EpochResult:
+        """What is left of the epoch under way, and its validation."""
+        self._train_epoch()
+        self._quietly(self.reporter.finish)
+        began = self.clock()
+        with self.learner.shown() as policy:
+            validation = validate(policy, self.held_out, self.prior, self.device, self._heed)
+            if not math.isfinite(validation.val_loss):
+                raise NotFiniteError(
+                    f"val_loss is {validation.val_loss} after epoch {self.at.epoch}: try a smaller --lr"
+                )
+            result = self._result(validation)
+            # Kept before anything else is done with it: a Ctrl-C from here on loses nothing.
+            if self.outcome.improved(validation.val_loss, self.config.min_delta):
+                self.outcome.best = result
+                self.best_weights = {
+                    name: tensor.detach().cpu().clone() for name, tensor in policy.state_dict().items()
+                }
+        self.outcome.history.append(result)
+        self.elapsed += self.clock() - began
+        self.at = EpochUnderWay(epoch=self.at.epoch + 1)
         return result
 
-    def _show(self, steps: int, note: str, rate: float) -> None:
-        self._quietly(lambda: self.reporter.advance(steps, note, rate=rate, rate_unit="frames/s"))
-
-    def _batches(self, epoch: int) -> Iterator[Step]:
-        return self.sampler.epoch(np.random.default_rng([self.config.seed, epoch]))
-
-    def _step(self, step: Step) -> tuple[float, int]:
-        """One update. Returns the mean loss of its examples, in nats, and how many there were."""
-        lr = learning_rate(
-            self.steps,
-            peak=self.config.lr,
-            warmup=self.config.warmup_steps,
-            total=self.total_steps,
-            schedule=self.config.schedule,
+    def _result(self, validation: Validation) -> EpochResult:
+        at = self.at
+        return EpochResult(
+            epoch=at.epoch,
+            steps=self.learner.steps,
+            frames=at.frames,
+            train_loss=at.losses / max(at.frames, 1),
+            lr=self.learner.optimiser.param_groups[0]["lr"],
+            seconds=at.seconds,
+            validation=validation,
         )
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr
-        tensors = to_tensors(step.batch, self.device)
-        self.state = carried_state(self.policy, self.state, step, self.device)
-        parts, self.state = self.policy.loss(
-            tensors.floats, tensors.ids, tensors.decided, tensors.target, self.state
-        )
-        self.steps += 1
-        count = int(step.batch.counts.sum())
-        if count == 0:
-            return 0.0, 0
-        loss = parts.sum(dim=-1)[tensors.counts].mean()
-        if not torch.isfinite(loss):
-            raise ExphilError(
-                f"the loss is {loss.item()} at step {self.steps}: try a smaller --lr (now {self.config.lr:g})"
-            )
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.config.grad_clip > 0:
-            nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.grad_clip)
-        self.optimiser.step()
-        return loss.item(), count
+
+    def _train_epoch(self) -> None:
+        self.policy.train()
+        at, count = self.at, self.sampler.step_count()
+        self._quietly(lambda: self.reporter.start(f"epoch {at.epoch}/{self.config.epochs}", count, "steps"))
+        shown, shown_at = None, 0.0
+        now = self.clock()
+        for batches in self._batches():
+            loss, examples = self.learner.update(batches)
+            at.batches += len(batches)
+            at.losses, at.frames = at.losses + loss * examples, at.frames + examples
+            before, now = now, self.clock()
+            at.seconds, self.elapsed = at.seconds + now - before, self.elapsed + now - before
+            if examples:
+                shown = loss if shown is None else shown + SHOWN_LOSS_SHARE * (loss - shown)
+            if now - shown_at >= REFRESH:
+                self._show(shown)
+                shown_at = now
+            self._heed()
+            if self._limit_reached():
+                break
+
+    def _heed(self) -> None:
+        """End the run here if someone asked for it."""
+        if self.stop.asked:
+            raise Stopped
+
+    def _show(self, loss: float | None) -> None:
+        rate = self.at.frames / max(self.at.seconds, 1e-9)
+        note = f"loss {loss:.3f}" if loss is not None else ""
+        self._quietly(lambda: self.reporter.advance(self.at.batches, note, rate=rate, rate_unit="frames/s"))
+
+    def _batches(self) -> Iterator[list[Step]]:
+        """What is left of the epoch's batches, those of one step together."""
+        rng = np.random.default_rng([self.config.seed, self.at.epoch])
+        steps = itertools.islice(self.sampler.epoch(rng), self.at.batches, None)
+        while group := list(itertools.islice(steps, self.config.accumulate)):
+            yield group
 
 
 def _sampler(config: TrainConfig, store: FrameStore) -> WindowSampler | FrameSampler:

@@ -82,7 +82,7 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
     prior = fit_prior(*training.targets())
     schema = observation_schema([feature.entry.spec for feature in features])
     torch.manual_seed(config.seed)
-    shape = policy_shape(config.backbone, config.hidden_sizes, config.backbone_options, schema)
+    shape = policy_shape(config.backbone, config.hidden_sizes, config.backbone_options, schema, config.head)
     policy = build_policy(manager, shape)
     policy.head.set_prior(prior)
     if config.temporal and config.window_size > LONG_WINDOW:

@@ -27,8 +27,9 @@ from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
 from exphil_core.training.interrupts import StopRequest
-from exphil_core.training.loop import EpochResult, Outcome, Trainer
+from exphil_core.training.loop import Trainer
 from exphil_core.training.metrics import append_metrics
+from exphil_core.training.outcome import EpochResult, Outcome
 from exphil_core.training.prepare import Prepared, prepare
 from exphil_core.training.reporter import Reporter
 

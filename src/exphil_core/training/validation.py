@@ -6,6 +6,7 @@ state carried along; also over the frames alone on which the controller changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -43,8 +44,15 @@ class Validation:
 
 
 @torch.no_grad()
-def validate(policy: Policy, store: FrameStore, prior: ControllerPrior, device: torch.device) -> Validation:
-    """Score `policy` on every example of `store`'s sides."""
+def validate(
+    policy: Policy,
+    store: FrameStore,
+    prior: ControllerPrior,
+    device: torch.device,
+    between: Callable[[], None] = lambda: None,
+) -> Validation:
+    """Score `policy` on every example of `store`'s sides. `between` is called after each batch; what it raises ends
+    the validation."""
     was_training = policy.training
     policy.eval()
     state = policy.initial_state(0)
@@ -57,6 +65,7 @@ def validate(policy: Policy, store: FrameStore, prior: ControllerPrior, device: 
         losses.append(parts.cpu().numpy()[counts].astype(np.float64))
         targets.append(step.batch.target[counts])
         lasts.append(step.batch.decided[counts])
+        between()
     policy.train(was_training)
     return _scored(np.concatenate(losses), np.concatenate(targets), np.concatenate(lasts), prior)
 
