@@ -14,6 +14,7 @@ from exphil_core.melee.stages import BY_NAME
 from exphil_core.replays.game import STATE, Game
 from exphil_core.replays.slp import read_game
 from exphil_core.training.frames import build_store
+from exphil_core.training.samples import Windows
 
 SCHEMA = observation_schema()
 NAMES = [column.name for column in SCHEMA.columns]
@@ -132,7 +133,7 @@ def test_the_controller_to_predict_is_not_in_what_is_seen(demo_games: list[Game]
     controller[row + 1 + delay :, :, 0] ^= 1
     changed = attrs.evolve(game, state_TPF=state, controller_TPC=controller)
     batches = [
-        build_store([g], [(0,)], delay=delay).batch(np.array([[row]]), np.array([0]), np.ones((1, 1), bool))
+        build_store([g], [(0,)], delay=delay).batch(Windows.single(0, 0, row, row + 1))
         for g in (game, changed)
     ]
     before, after = batches

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,6 +12,7 @@ from exphil_core.plugin_manager import PluginManager, load_plugins
 from exphil_core.replays.game import Game
 from exphil_core.training.batches import to_tensors
 from exphil_core.training.frames import build_store
+from exphil_core.training.samples import Windows
 
 FRAMES, STEPS = 40, 400
 # The share of the first loss that is left when the stretch is known by heart.
@@ -26,7 +26,7 @@ def test_one_stretch_is_learned_by_heart(name: str, manager: PluginManager, demo
     torch.manual_seed(0)
     policy = build_policy(manager, policy_shape(name, (48,), {}, observation_schema()))
     policy.head.set_prior(prior)
-    batch = store.batch(300 + np.arange(FRAMES)[None], np.array([0]), np.ones((1, FRAMES), bool))
+    batch = store.batch(Windows.single(0, 0, 300, 300 + FRAMES))
     tensors = to_tensors(batch, torch.device("cpu"))
     optimiser = torch.optim.Adam(policy.parameters(), lr=5e-3)
     losses = []

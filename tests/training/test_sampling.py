@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections import Counter
+from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exphil_core.replays.filters import target_rows
 from exphil_core.replays.game import Game
-from exphil_core.training.frames import FrameStore, Side, build_store
-from exphil_core.training.sampling import FrameSampler, Segment, WindowSampler, _pieces, validation_steps
+from exphil_core.training import sampling
+from exphil_core.training.frames import FrameStore, build_store
+from exphil_core.training.prefetch import ahead
+from exphil_core.training.samples import Windows
+from exphil_core.training.sampling import FrameSampler, Step, WindowSampler, validation_steps
+from exphil_core.training.segments import Cutting
+from exphil_core.training.shuffle import shuffled
+from exphil_core.training.table import Runs, Sides
+
+EMPTY = build_store([], [])
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +36,37 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-@given(st.integers(1, 5000), st.integers(1, 700), st.data())
-def test_pieces_cover_a_side_without_gap_or_overlap(rows: int, length: int, data: st.DataObject) -> None:
-    phase = data.draw(st.integers(0, length - 1))
-    pieces = _pieces(Side(game=0, fighter=0, start=50, stop=50 + rows), length, phase)
-    covered = [row for start, stop in pieces for row in range(start, stop)]
-    assert covered == list(range(50, 50 + rows))
-    assert all(0 < stop - start <= length for start, stop in pieces)
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=8), st.integers(1, 300), st.integers(0, 99))
+def test_pieces_cover_all_runs_without_gap_or_overlap(lengths: list[int], length: int, key: int) -> None:
+    sides = Sides(
+        game=np.arange(len(lengths)), fighter=np.zeros(len(lengths), np.int8), rows=np.array(lengths)
+    )
+    starts = np.arange(len(lengths)) * 7
+    runs = Runs(side=np.arange(len(lengths)), start=starts, stop=starts + lengths)
+    cutting = Cutting(attrs.evolve(EMPTY, sides=sides), runs, length, 0.5, key)
+    seen: Counter[tuple[int, int]] = Counter()
+    for chunk in cutting.chunks(7):
+        for game, start, stop in zip(chunk.game, chunk.start, chunk.stop, strict=True):
+            assert 0 < stop - start <= length
+            seen.update((int(game), row) for row in range(start, stop))
+    assert seen == Counter({(g, s + row): 1 for g, s in enumerate(starts) for row in range(lengths[g])})
+
+
+@settings(deadline=None)
+@given(st.integers(1, 3000), st.integers(0, 2**62))
+def test_a_shuffle_by_index_is_a_shuffle(size: int, key: int) -> None:
+    order = shuffled(key, size, np.arange(size))
+    assert sorted(order) == list(range(size))
+    # Any part of it can be had alone.
+    assert (shuffled(key, size, np.arange(size // 2, size)) == order[size // 2 :]).all()
+
+
+def test_a_shuffle_mixes() -> None:
+    order = shuffled(5, 10_000, np.arange(10_000))
+    assert abs(np.corrcoef(order, np.arange(10_000))[0, 1]) < 0.05
+    assert (shuffled(6, 10_000, np.arange(10_000)) != order).mean() > 0.99
+    assert np.abs(np.diff(order)).mean() == pytest.approx(10_000 / 3, rel=0.05)
 
 
 @settings(deadline=None, max_examples=15)
@@ -43,33 +80,88 @@ def test_an_epoch_of_windows_sees_every_example_once(
 
 
 def test_lanes_walk_along_a_game_and_say_when_they_begin_another(store: FrameStore) -> None:
-    sampler = WindowSampler(store=store, lanes=4, window=30, mirror=0.0)
-    walks: list[tuple[list[Segment], list[int]]] = []
-    original = WindowSampler._step
-
-    def spy(
-        self: WindowSampler, lanes: list[Segment], at: list[int], kept: list[int], fresh: list[bool]
-    ) -> object:
-        walks.append((list(lanes), list(at)))
-        return original(self, lanes, at, kept, fresh)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(WindowSampler, "_step", spy)
-        steps = list(sampler.epoch(rng()))
-    covered: Counter[tuple[int, int]] = Counter()
-    for index, (step, (lanes, at)) in enumerate(zip(steps, walks, strict=True)):
-        for lane, (segment, start) in enumerate(zip(lanes, at, strict=True)):
-            covered.update((segment.fighter, row) for row in range(start, min(start + 30, segment.stop)))
-            side = next(s for s in store.sides if s.fighter == segment.fighter and s.start <= start < s.stop)
-            assert segment.stop <= side.stop
-            if step.fresh[lane]:
-                assert start == segment.start
-            else:
-                before_lanes, before_at = walks[index - 1]
-                assert before_lanes[step.kept[lane]] is segment
-                assert before_at[step.kept[lane]] + 30 == start
+    plans = list(WindowSampler(store=store, lanes=4, window=30, mirror=0.0).plans(rng()))
+    covered: Counter[tuple[int, int, int]] = Counter()
+    rows = {
+        (g, f): r for g, f, r in zip(store.sides.game, store.sides.fighter, store.sides.rows, strict=True)
+    }
+    before = None
+    for plan in plans:
+        now = plan.windows
+        for lane in range(len(now)):
+            who = int(now.game[lane]), int(now.fighter[lane])
+            assert now.stop[lane] <= rows[who]
+            covered.update(
+                (*who, row) for row in range(now.start[lane], min(now.start[lane] + 30, now.stop[lane]))
+            )
+            if not plan.fresh[lane]:
+                assert before is not None
+                last = plan.kept[lane]
+                assert (before.game[last], before.fighter[last]) == who
+                assert before.start[last] + 30 == now.start[lane] < before.stop[last] == now.stop[lane]
+        before = now
     assert set(covered.values()) == {1}
-    assert len(covered) == sum(len(side) for side in store.sides)
+    assert len(covered) == store.sides.rows.sum()
+
+
+@pytest.mark.parametrize("kind", ["windows", "frames"])
+def test_an_epoch_can_be_entered_at_any_step(store: FrameStore, kind: str) -> None:
+    sampler = {
+        "windows": WindowSampler(store=store, lanes=5, window=40, mirror=0.5),
+        "frames": FrameSampler(store=store, size=300, mirror=0.5),
+    }[kind]
+    whole = list(sampler.epoch(rng(3)))
+    for start in (0, 1, len(whole) // 2, len(whole) - 1, len(whole)):
+        rest = list(sampler.epoch(rng(3), start))
+        assert len(rest) == len(whole) - start
+        for step, expected in zip(rest, whole[start:], strict=True):
+            assert_same(step, expected)
+
+
+def test_passing_over_steps_reads_no_frame(store: FrameStore) -> None:
+    class Untouchable:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError("a frame was read")
+
+    blind = attrs.evolve(store, source=Untouchable())
+    for sampler in (
+        WindowSampler(store=blind, lanes=5, window=40, mirror=0.5),
+        FrameSampler(store=blind, size=300, mirror=0.5),
+    ):
+        assert list(sampler.plans(rng()))
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_steps_made_ahead_are_the_same_in_the_same_order(store: FrameStore, threads: int) -> None:
+    sampler = FrameSampler(store=store, size=200, mirror=0.5)
+    steps = list(ahead(sampler.plans(rng()), store, threads=threads, depth=3))
+    for step, expected in zip(steps, sampler.epoch(rng()), strict=True):
+        assert_same(step, expected)
+
+
+def test_an_error_ahead_comes_in_its_turn_and_threads_end_with_the_loop(store: FrameStore) -> None:
+    class Broken:
+        def step(self, store: FrameStore) -> Step:
+            raise ValueError("this one")
+
+    good = list(WindowSampler(store=store, lanes=2, window=30, mirror=0.0).plans(rng()))[:6]
+    steps = ahead([*good[:4], Broken(), *good[4:]], store, threads=2, depth=8)
+    assert len(list(itertools.islice(steps, 4))) == 4
+    with pytest.raises(ValueError, match="this one"):
+        next(steps)
+    steps = ahead(good, store, threads=2, depth=2)
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    assert not [t for t in threading.enumerate() if t.name.startswith("exphil-batches")]
+
+
+def assert_same(step: Step, expected: Step) -> None:
+    assert (step.kept == expected.kept).all()
+    assert (step.fresh == expected.fresh).all()
+    for name in ("floats", "ids"):
+        assert (getattr(step.batch.observation, name) == getattr(expected.batch.observation, name)).all()
+    for name in ("decided", "target", "counts"):
+        assert (getattr(step.batch, name) == getattr(expected.batch, name)).all()
 
 
 def test_an_epoch_depends_on_its_seed_alone(store: FrameStore) -> None:
@@ -100,11 +192,9 @@ def test_the_step_count_of_windows_is_near_the_truth(store: FrameStore) -> None:
 
 
 def test_mirrored_lanes_are_mirrored_in_everything(store: FrameStore) -> None:
-    rows, fighter = np.arange(300, 330)[None], np.array([0])
-    present = np.ones((1, 30), bool)
-    plain = store.batch(rows, fighter, present)
-    mirrored = store.batch(rows, fighter, present, np.array([True]))
-    off = store.batch(rows, fighter, present, np.array([False]))
+    plain, mirrored, off = (
+        store.batch(Windows.single(0, 0, 300, 330, mirrored=flipped)) for flipped in (False, True, False)
+    )
     assert (off.observation.floats == plain.observation.floats).all()
     assert (mirrored.observation.floats[..., 0] == -plain.observation.floats[..., 0]).all()
     assert (mirrored.target[..., 1] == 116 - plain.target[..., 1]).all()
@@ -122,10 +212,55 @@ def test_validation_walks_every_side_from_its_start_once(store: FrameStore, lane
 def test_a_game_as_short_as_the_delay_has_no_side(demo_games: list[Game]) -> None:
     game = demo_games[0]
     store = build_store([game], [(0, 1)], delay=len(game) - 1)
-    assert store.sides == ()
+    assert len(store.sides) == 0
 
 
 def test_a_window_is_no_longer_than_what_there_is(store: FrameStore) -> None:
     sampler = WindowSampler(store=store, lanes=32, window=1_000_000, mirror=0.0)
-    longest = max(len(side) for side in store.sides)
+    longest = max(store.sides.rows)
     assert all(step.batch.counts.shape[1] <= longest for step in sampler.epoch(rng()))
+
+
+def test_pools_deal_every_example_once_however_small_they_are(
+    store: FrameStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "POOL_FRAMES", 1024)
+    sampler = FrameSampler(store=store, size=300, mirror=0.0)
+    steps = list(sampler.epoch(rng()))
+    assert [step.batch.counts.size for step in steps[:-1]] == [300] * (sampler.step_count() - 1)
+    seen = Counter(
+        step.batch.observation.floats[i, 0].tobytes() for step in steps for i in range(len(step.fresh))
+    )
+    whole = next(attrs.evolve(sampler, size=10**6).epoch(rng())).batch
+    assert seen == Counter(row.tobytes() for row in whole.observation.floats[:, 0])
+
+
+@pytest.mark.parametrize("drop_idle", [False, True])
+@pytest.mark.parametrize("delay", [0, 18])
+def test_examples_are_the_rows_that_the_filters_say(
+    demo_games: list[Game], delay: int, drop_idle: bool
+) -> None:
+    """Counted from stretches, cut window by window, and by the definition: three ways to the same rows."""
+    controller = demo_games[0].controller_TPC.copy()
+    controller[150:900, 0] = controller[150, 0]
+    controller[1000:, 1] = controller[1000, 1]
+    idle = attrs.evolve(demo_games[0], controller_TPC=controller)
+    games = [idle, demo_games[1]]
+    store = build_store(games, [(0, 1), (1,)], delay=delay, drop_idle=drop_idle)
+    total = 0
+    for game, fighter, rows in zip(store.sides.game, store.sides.fighter, store.sides.rows, strict=True):
+        expected = target_rows(games[game], fighter, drop_idle)[1 + delay :]
+        counts = np.concatenate(
+            [
+                store.cut(Windows.single(game, fighter, at, min(at + 77, rows))).counts[0]
+                for at in range(0, rows, 77)
+            ]
+        )
+        assert (counts == expected).all()
+        total += int(expected.sum())
+    assert store.example_count() == total
+    assert len(store.targets()[0]) == total
+    assert (
+        sum(step.batch.counts.size for step in FrameSampler(store=store, size=99, mirror=0).epoch(rng()))
+        == total
+    )

@@ -14,6 +14,7 @@ from exphil_core.replays.game import Game
 from exphil_core.training import validation
 from exphil_core.training.batches import to_tensors
 from exphil_core.training.frames import FrameStore, build_store
+from exphil_core.training.samples import Windows
 from exphil_core.training.validation import validate
 
 CPU = torch.device("cpu")
@@ -58,9 +59,9 @@ def test_it_is_the_mean_over_examples_of_each_side_run_alone(
 ) -> None:
     policy.eval()
     losses, changed = [], []
-    for side in store.sides:
-        rows = np.arange(side.start, side.stop)[None]
-        batch = store.batch(rows, np.array([side.fighter]), np.ones(rows.shape, bool))
+    sides = store.sides
+    for game, fighter, rows in zip(sides.game, sides.fighter, sides.rows, strict=True):
+        batch = store.batch(Windows.single(game, fighter, 0, rows))
         tensors = to_tensors(batch, CPU)
         with torch.no_grad():
             parts, _ = policy.loss(

@@ -87,24 +87,46 @@ class ControllerPrior:
         return np.stack(losses, axis=-1)
 
 
+class ControllerCounts:
+    """How often each value of each part occurred, and how often as a repeat. Grows by nothing, whatever is added."""
+
+    def __init__(self) -> None:
+        self._seen = [np.zeros(size, np.int64) for size in GROUP_SIZES]
+        self._repeated = [np.zeros(size, np.int64) for size in GROUP_SIZES]
+
+    def add(self, cells: Cells, last: Cells) -> None:
+        """Count controllers (n, 6), `last` (n, 6) being the ones before them."""
+        values, before = group_values(cells), group_values(last)
+        for group, size in enumerate(GROUP_SIZES):
+            column = values[:, group]
+            self._seen[group] += np.bincount(column, minlength=size)
+            self._repeated[group] += np.bincount(column[column == before[:, group]], minlength=size)
+
+    def prior(self) -> ControllerPrior:
+        """The prior fitted on what was counted."""
+        marginals = tuple(
+            smoothed(seen, _possible(name)) for seen, name in zip(self._seen, GROUPS, strict=True)
+        )
+        repeats = tuple(
+            _repeat_probability(repeated, int(seen.sum()), marginal)
+            for repeated, seen, marginal in zip(self._repeated, self._seen, marginals, strict=True)
+        )
+        return ControllerPrior(marginals=marginals, repeats=repeats)
+
+
 def fit_prior(cells: Cells, last: Cells) -> ControllerPrior:
     """Fit on controllers (n, 6) and the ones before them (n, 6)."""
-    values, before = group_values(cells), group_values(last)
-    marginals, repeats = [], []
-    for group, name in enumerate(GROUPS):
-        counts = np.bincount(values[:, group], minlength=GROUP_SIZES[group])
-        marginal = smoothed(counts, _possible(name))
-        marginals.append(marginal)
-        same = values[:, group] == before[:, group]
-        repeats.append(_repeat_probability(same, marginal[values[:, group]]))
-    return ControllerPrior(marginals=tuple(marginals), repeats=tuple(repeats))
+    counts = ControllerCounts()
+    counts.add(cells, last)
+    return counts.prior()
 
 
-def _repeat_probability(same: npt.NDArray[np.bool_], marginal_n: Doubles) -> float:
-    """Weight of "repeated" against "drawn anew", by expectation maximisation."""
+def _repeat_probability(repeated: npt.NDArray[np.int64], total: int, marginal: Doubles) -> float:
+    """Weight of "repeated" against "drawn anew", by expectation maximisation; `repeated` counts repeats by value."""
     weight = 0.5
-    same_marginal = marginal_n[same]
+    there = np.flatnonzero(repeated)
+    counts, chances = repeated[there], marginal[there]
     for _ in range(EM_ROUNDS):
-        weight = float((weight / (weight + (1 - weight) * same_marginal)).sum() / len(same))
+        weight = float((counts * (weight / (weight + (1 - weight) * chances))).sum() / total)
     # Never certain: a part that always repeated in training must still be able to change.
     return min(max(weight, 1e-4), 1 - 1e-4)

@@ -1,14 +1,14 @@
-"""All frames of a run's games side by side in memory, and the batches cut out of them.
+"""The frames of a run's games, wherever they lie, and the batches cut out of them.
 
 A sample at row t pairs the observation of frame t with the controller of row t+1+D, D being the reaction delay;
-the "decided" controller is that of row t+D. Shapes: N rows of all games, P = 2 fighters in port order, B lanes,
-T frames.
+the "decided" controller is that of row t+D. Shapes: P = 2 fighters in port order, B lanes, T frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, Protocol
 
 import attrs
 import numpy as np
@@ -18,22 +18,53 @@ from exphil_core.features.character import ActiveFeature, feature_flip, game_fea
 from exphil_core.features.encoder import Observation, Rows, encode, mirror_rows
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.controller import mirror as mirror_cells
-from exphil_core.replays.filters import target_rows
 from exphil_core.replays.game import Game
+from exphil_core.replays.rows import ROW, StoredGame, item_type, pack
+from exphil_core.training.samples import Frames, Items, Windows, own_first
+from exphil_core.training.table import (
+    FIRST_TARGET,
+    GameTable,
+    Runs,
+    Sides,
+    example_runs,
+    game_table,
+    sides_of,
+)
+
+# The block that holds the columns of all character features of a run, (T, P, E).
+FEATURES = "features"
 
 
 @attrs.frozen(kw_only=True)
-class Side:
-    """One fighter's view of one game: rows `start` to `stop` of the store, of which each is an observation with a
-    controller to predict (the last 1+D rows of the game have none)."""
+class Block:
+    """An array of a game besides its rows, (T, *shape), that batches need; `fill` where a game hasn't got it.
+    `per_fighter`: the first axis of `shape` are the fighters, and oneself comes first in a batch."""
 
-    game: int
-    fighter: int
-    start: int
-    stop: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    fill: float
+    per_fighter: bool
 
-    def __len__(self) -> int:
-        return self.stop - self.start
+
+# Blocks that every batch gathers.
+GATHERED: tuple[Block, ...] = ()
+
+
+class GameSource(Protocol):
+    """Where frames come from: memory, or a cache on disk. Games are numbered as in the store's table."""
+
+    def rows(self, game: int) -> tuple[memoryview, int]:
+        """Bytes in which the game's rows follow each other, and the byte at which the first begins."""
+        ...
+
+    def items(self, game: int) -> npt.NDArray[np.void] | None:
+        """The game's items, one record each; None where nothing is known of them."""
+        ...
+
+    def block(self, game: int, name: str) -> npt.NDArray[Any] | None:
+        """The array (T, …) of that name, or None if this game hasn't got it."""
+        ...
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -46,69 +77,162 @@ class Batch:
     counts: npt.NDArray[np.bool_]  # (B, T)
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, slots=False)
 class FrameStore:
-    """Frames of many games, one after the other."""
+    """All games of one kind (to train on, or held out) and the sides of them to imitate.
 
-    state: npt.NDArray[np.float32]  # (N, P, F)
-    action: npt.NDArray[np.int16]  # (N, P)
-    character: npt.NDArray[np.uint8]  # (N, P)
-    controller: Cells  # (N, P, 6)
-    features: npt.NDArray[np.float32]  # (N, P, E)
-    stage: npt.NDArray[np.uint8]  # (N,)
-    example: npt.NDArray[np.bool_]  # (N, P): this row's controller is one to imitate
-    feature_flip: npt.NDArray[np.float32]  # (E,)
-    sides: tuple[Side, ...]
+    Holds a few numbers a game; frames stay where `source` has them until a batch is cut.
+    """
+
+    table: GameTable
+    sides: Sides
+    source: GameSource
     delay: int
+    drop_idle: bool
+    feature_flip: npt.NDArray[np.float32]  # (E,)
 
-    def examples(self, side: Side) -> npt.NDArray[np.bool_]:
-        """Which rows of `side` have a controller to imitate, (rows,)."""
-        first = side.start + 1 + self.delay
-        return self.example[first : first + len(side), side.fighter]
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """What is gathered besides rows."""
+        features = Block(
+            name=FEATURES, shape=(2, len(self.feature_flip)), dtype="<f4", fill=0.0, per_fighter=True
+        )
+        return (*GATHERED, features) if len(self.feature_flip) else GATHERED
+
+    def examples(self) -> Runs:
+        """The rows that are examples."""
+        return example_runs(self.table, self.sides, self.delay, self.drop_idle)
+
+    @cached_property
+    def _example_count(self) -> int:
+        return int(self.examples().lengths.sum())
 
     def example_count(self) -> int:
         """Number of examples on all sides."""
-        return int(sum(self.examples(side).sum() for side in self.sides))
+        return self._example_count
 
     def targets(self) -> tuple[Cells, Cells]:
-        """All controllers to imitate (n, 6), and the ones decided just before them (n, 6)."""
-        wanted, before = [], []
-        for side in self.sides:
-            rows = np.flatnonzero(self.examples(side)) + side.start + 1 + self.delay
-            wanted.append(self.controller[rows, side.fighter])
-            before.append(self.controller[rows - 1, side.fighter])
-        return np.concatenate(wanted), np.concatenate(before)
+        """All controllers to imitate (n, 6), and the ones decided just before them (n, 6); for small stores."""
+        pairs = list(self.targets_of(self.examples()))
+        none = np.zeros((0, 6), np.uint8)
+        return np.concatenate([none, *(p[0] for p in pairs)]), np.concatenate([none, *(p[1] for p in pairs)])
 
-    def batch(
-        self,
-        rows: npt.NDArray[np.int64],
-        fighter: npt.NDArray[np.int64],
-        present: npt.NDArray[np.bool_],
-        mirrored: npt.NDArray[np.bool_] | None = None,
-    ) -> Batch:
-        """Samples at `rows` (B, T) as `fighter` (B,) sees them; where `present` (B, T) is false the row is padding
-        and only has to exist. Lanes where `mirrored` (B,) is true are seen in a mirror."""
-        own = fighter[:, None]
-        order = np.stack([own, 1 - own], axis=-1)  # (B, 1, P)
-        each = rows[..., None]
-        target_row = rows + 1 + self.delay
-        seen = Rows(
-            state=self.state[each, order],
-            action=self.action[each, order],
-            character=self.character[each, order],
-            stage=self.stage[rows],
-            decided=self.controller[target_row - 1, own],
-            features=self.features[each, order],
-            feature_flip=self.feature_flip,
+    def targets_of(self, runs: Runs) -> Iterator[tuple[Cells, Cells]]:
+        """The same of each of `runs`, one after the other."""
+        shift = 1 + self.delay
+        for side, start, stop in zip(runs.side, runs.start + shift, runs.stop + shift, strict=True):
+            view, origin = self.source.rows(int(self.sides.game[side]))
+            rows = np.frombuffer(view, ROW, stop - start + 1, origin + (start - 1) * ROW.itemsize)
+            controllers = rows["controller"][:, self.sides.fighter[side]]
+            yield controllers[1:], controllers[:-1]
+
+    def batch(self, windows: Windows) -> Batch:
+        """The batch of `windows`, encoded."""
+        return self.encoded(self.cut(windows))
+
+    def cut(self, windows: Windows) -> Frames:
+        """The samples of `windows`, copied out of the source."""
+        span = windows.width + 1 + self.delay
+        rows = self._rows(windows, span)
+        own = np.arange(len(windows))
+        controller = rows["controller"][own, :, windows.fighter]
+        seen = rows[:, : windows.width]
+        return Frames(
+            rows=seen,
+            decided=controller[:, self.delay : self.delay + windows.width],
+            target=controller[:, 1 + self.delay :],
+            counts=self._counts(windows),
+            fighter=windows.fighter,
+            stage=self.table.stage[windows.game],
+            mirrored=windows.mirrored,
+            blocks={block.name: self._gathered(block, windows) for block in self.blocks},
+            items=self._items(windows, rows),
         )
-        target = self.controller[target_row, own]
-        if mirrored is not None and mirrored.any():
-            seen, target = _some_mirrored(seen, target, mirrored)
-        return Batch(
-            observation=encode(seen),
-            decided=seen.decided,
-            target=target,
-            counts=self.example[target_row, own] & present,
+
+    def _rows(self, windows: Windows, span: int) -> npt.NDArray[np.void]:
+        """`span` rows from each lane's start on; beyond a game's end its last row is repeated."""
+        size = ROW.itemsize
+        raw = np.empty((len(windows), span), ROW)
+        there = np.minimum(self.table.frames[windows.game] - windows.start, span)
+        into, at, of_game = raw.reshape(-1).view(np.uint8).data, 0, self.source.rows
+        lanes = zip(
+            windows.game.tolist(), (windows.start * size).tolist(), (there * size).tolist(), strict=True
+        )
+        # Slices of memoryviews: half the overhead of numpy's, which is as long as copying a window takes.
+        for game, first, length in lanes:
+            view, origin = of_game(game)
+            first += origin
+            into[at : at + length] = view[first : first + length]
+            at += span * size
+        for lane in np.flatnonzero(there < span):
+            raw[lane, there[lane] :] = raw[lane, there[lane] - 1]
+        return raw
+
+    def _counts(self, windows: Windows) -> npt.NDArray[np.bool_]:
+        row = windows.start[:, None] + np.arange(windows.width)
+        counts = (row < windows.stop[:, None]) & (row + 1 + self.delay >= FIRST_TARGET)
+        if not self.drop_idle:
+            return counts
+        owner = 2 * windows.game + windows.fighter
+        first, last = self.table.idle_offset[owner], self.table.idle_offset[owner + 1]
+        for lane in np.flatnonzero(last > first):
+            shift = 1 + self.delay + int(windows.start[lane])
+            for start, stop in self.table.idle[first[lane] : last[lane]]:
+                counts[lane, max(start - shift, 0) : max(stop - shift, 0)] = False
+        return counts
+
+    def _gathered(self, block: Block, windows: Windows) -> npt.NDArray[Any]:
+        gathered = np.full((len(windows), windows.width, *block.shape), block.fill, block.dtype)
+        for lane, (game, start) in enumerate(zip(windows.game.tolist(), windows.start.tolist(), strict=True)):
+            array = self.source.block(game, block.name)
+            if array is not None:
+                cut = array[start : start + windows.width]
+                gathered[lane, : len(cut)] = cut
+        return gathered
+
+    def _items(self, windows: Windows, rows: npt.NDArray[np.void]) -> Items:
+        """Items of the observations that are no padding. Row `stop` exists: a side ends before its game does."""
+        known = np.zeros(len(windows), bool)
+        lanes, frames, records = [], [], [np.zeros(0, item_type())]
+        for lane, game in enumerate(windows.game.tolist()):
+            items = self.source.items(game)
+            if items is None:
+                continue
+            known[lane] = True
+            length = min(windows.width, int(windows.stop[lane] - windows.start[lane]))
+            bounds = rows["item"][lane, : length + 1].astype(np.int64)
+            if bounds[-1] > bounds[0]:
+                records.append(items[bounds[0] : bounds[-1]])
+                frames.append(np.repeat(np.arange(length), np.diff(bounds)))
+                lanes.append(np.full(len(records[-1]), lane))
+        none = np.zeros(0, np.int64)
+        return Items(
+            lane=np.concatenate([none, *lanes]),
+            frame=np.concatenate([none, *frames]),
+            records=np.concatenate(records),
+            known=known,
+        )
+
+    def encoded(self, frames: Frames) -> Batch:
+        """What a model gets of `frames`."""
+        seen, target = self._seen(frames), frames.target
+        if frames.mirrored.any():
+            seen, target = _some_mirrored(seen, target, frames.mirrored)
+        return Batch(observation=encode(seen), decided=seen.decided, target=target, counts=frames.counts)
+
+    def _seen(self, frames: Frames) -> Rows:
+        own, rows = frames.fighter, frames.rows
+        features = frames.blocks.get(FEATURES)
+        if features is None:
+            features = np.zeros((*rows.shape, 2, 0), np.float32)
+        return Rows(
+            state=own_first(rows["state"], own),
+            action=own_first(rows["action"], own),
+            character=own_first(rows["character"], own),
+            stage=np.repeat(frames.stage[:, None], rows.shape[1], axis=1),
+            decided=frames.decided,
+            features=own_first(features, own),
+            feature_flip=self.feature_flip,
         )
 
 
@@ -129,32 +253,68 @@ def _some_mirrored(rows: Rows, target: Cells, lanes: npt.NDArray[np.bool_]) -> t
     return mixed, np.where(lanes[:, None, None], mirror_cells(target), target)
 
 
+class MemorySource:
+    """Games in memory."""
+
+    def __init__(self, games: Sequence[StoredGame]) -> None:
+        self._games = games
+        self._views = [game.rows.view(np.uint8).data for game in games]
+
+    def rows(self, game: int) -> tuple[memoryview, int]:
+        return self._views[game], 0
+
+    def items(self, game: int) -> npt.NDArray[np.void] | None:
+        return self._games[game].items
+
+    def block(self, game: int, name: str) -> npt.NDArray[Any] | None:
+        return self._games[game].blocks.get(name)
+
+
 def build_store(
     games: Sequence[Game],
-    sides: Sequence[Sequence[int]],
+    fighters: Sequence[Sequence[int]],
     *,
     features: Sequence[ActiveFeature] = (),
     delay: int = 0,
     drop_idle: bool = True,
 ) -> FrameStore:
-    """Put `games` side by side; `sides[g]` are the fighters of game g to imitate."""
-    starts = np.cumsum([0, *(len(game) for game in games)])
-    views = [
-        Side(game=g, fighter=fighter, start=int(starts[g]), stop=int(starts[g + 1]) - 1 - delay)
-        for g, fighters in enumerate(sides)
-        for fighter in fighters
-        if len(games[g]) > 1 + delay
-    ]
-    example = [np.stack([target_rows(game, p, drop_idle) for p in (0, 1)], axis=1) for game in games]
-    return FrameStore(
-        state=np.concatenate([game.state_TPF for game in games]),
-        action=np.concatenate([game.action_TP for game in games]),
-        character=np.concatenate([game.character_TP for game in games]),
-        controller=np.concatenate([game.controller_TPC for game in games]),
-        features=np.concatenate([game_features(game, features) for game in games]),
-        stage=np.concatenate([np.full(len(game), game.info.stage.internal, np.uint8) for game in games]),
-        example=np.concatenate(example),
-        feature_flip=feature_flip(features),
-        sides=tuple(views),
+    """A store of `games` in memory; `fighters[g]` are those of game g to imitate."""
+    stored = [pack(game) for game in games]
+    if features:
+        stored = [
+            attrs.evolve(kept, blocks={**kept.blocks, FEATURES: game_features(game, features)})
+            for kept, game in zip(stored, games, strict=True)
+        ]
+    return store_of(
+        MemorySource(stored),
+        game_table(
+            [len(game) for game in games],
+            [game.info.stage.internal for game in games],
+            [game.info.game_hash for game in games],
+            [kept.idle for kept in stored],
+        ),
+        fighters,
+        features=features,
         delay=delay,
+        drop_idle=drop_idle,
+    )
+
+
+def store_of(
+    source: GameSource,
+    table: GameTable,
+    fighters: Sequence[Sequence[int]],
+    *,
+    features: Sequence[ActiveFeature] = (),
+    delay: int = 0,
+    drop_idle: bool = True,
+) -> FrameStore:
+    """A store of the games in `table`, whose frames `source` has."""
+    return FrameStore(
+        table=table,
+        sides=sides_of(table, fighters, delay),
+        source=source,
+        delay=delay,
+        drop_idle=drop_idle,
+        feature_flip=feature_flip(features),
     )

@@ -23,6 +23,7 @@ from exphil_core.training.frames import FrameStore
 from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.learner import Learner, NotFiniteError
 from exphil_core.training.outcome import EpochResult, Outcome
+from exphil_core.training.prefetch import ahead
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.sampling import FrameSampler, Step, WindowSampler
 from exphil_core.training.validation import Validation, validate
@@ -213,7 +214,7 @@ class Trainer:
     def _batches(self) -> Iterator[list[Step]]:
         """What is left of the epoch's batches, those of one step together."""
         rng = np.random.default_rng([self.config.seed, self.at.epoch])
-        steps = itertools.islice(self.sampler.epoch(rng), self.at.batches, None)
+        steps = ahead(self.sampler.plans(rng, self.at.batches), self.sampler.store)
         while group := list(itertools.islice(steps, self.config.accumulate)):
             yield group
 

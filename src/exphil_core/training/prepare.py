@@ -16,7 +16,7 @@ from exphil_core.errors import ExphilError
 from exphil_core.features.character import ActiveFeature, active_features
 from exphil_core.features.schema import ObservationSchema, observation_schema
 from exphil_core.models.policy import Policy, build_policy, policy_shape
-from exphil_core.models.prior import ControllerPrior, fit_prior
+from exphil_core.models.prior import ControllerCounts, ControllerPrior
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.filters import Collection, GameFilter, LeftOut, collect
 from exphil_core.replays.game import GameInfo
@@ -26,9 +26,13 @@ from exphil_core.training.frames import FrameStore, build_store
 from exphil_core.training.loop import pick_device
 from exphil_core.training.memory import activation_bytes
 from exphil_core.training.reporter import Reporter
+from exphil_core.training.sampling import POOL_SEGMENT
+from exphil_core.training.segments import Cutting
 
 # So many of the files that are left out are named on the screen; all of them are in the model's config file.
 NAMED_FILES = 500
+# Examples that the prior is fitted on at most: more would only cost another pass over the disk.
+PRIOR_FRAMES = 20_000_000
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -79,7 +83,7 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
         if frames.example_count() == 0:
             raise ExphilError(f"the {name} games hold no frame to imitate: nobody moves in them; add replays")
     _warn_of_batch(run, training, reporter)
-    prior = fit_prior(*training.targets())
+    prior = prior_of(training)
     schema = observation_schema([feature.entry.spec for feature in features])
     torch.manual_seed(config.seed)
     shape = policy_shape(config.backbone, config.hidden_sizes, config.backbone_options, schema, config.head)
@@ -137,6 +141,19 @@ def read_games(files: Sequence[Path], run: ResolvedConfig, reporter: Reporter) -
     return collection
 
 
+def prior_of(store: FrameStore) -> ControllerPrior:
+    """The prior of `store`'s examples: all of them, or PRIOR_FRAMES drawn from everywhere if there are more."""
+    counts = ControllerCounts()
+    if store.example_count() <= PRIOR_FRAMES:
+        for cells, last in store.targets_of(store.examples()):
+            counts.add(cells, last)
+        return counts.prior()
+    for runs in Cutting(store, store.examples(), POOL_SEGMENT, mirror=0, key=0).runs(PRIOR_FRAMES):
+        for cells, last in store.targets_of(runs):
+            counts.add(cells, last)
+    return counts.prior()
+
+
 def step_memory(run: ResolvedConfig, policy: Policy, schema: ObservationSchema) -> str:
     """What a training step of `run` takes, for the user."""
     config = run.config
@@ -150,7 +167,7 @@ def _warn_of_batch(run: ResolvedConfig, training: FrameStore, reporter: Reporter
     config = run.config
     size = config.batch_size or 1
     if config.temporal:
-        there, unit = sum(-(-len(side) // config.window_size) for side in training.sides), "windows"
+        there, unit = int((-(-training.sides.rows // config.window_size)).sum()), "windows"
     else:
         there, unit = training.example_count(), "frames"
     if size > there:

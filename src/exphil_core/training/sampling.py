@@ -1,23 +1,38 @@
 """Which frames each step sees.
 
 A temporal backbone walks along segments of games, one a lane, in windows; its state is carried from window to
-window and reset where a lane begins another segment. Other backbones get single frames drawn from everywhere.
-Nothing crosses from one game into another. Shapes: B lanes, T frames.
+window and reset where a lane begins another segment. Other backbones get single frames out of a large pool of short
+segments. Nothing crosses from one game into another.
+
+The order of an epoch is a function of its random generator alone, and holds nothing that grows with the data but a
+few numbers a side: plans are made first, step by step, and cut and encoded later, maybe elsewhere. Shapes: B lanes,
+T frames.
 """
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Iterator
+from typing import Protocol
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
-from exphil_core.training.frames import Batch, FrameStore, Side
+from exphil_core.training.frames import Batch, FrameStore
+from exphil_core.training.samples import Frames, Windows, joined
+from exphil_core.training.segments import Cutting, Queue, Segments, replaced
+from exphil_core.training.shuffle import chances
+from exphil_core.training.table import Longs, whole_sides
 
 # Windows in a segment: long enough that few windows start without memory (1 in 20), short enough that a batch
 # holds many situations and a few games fill all lanes.
 SEGMENT_WINDOWS = 20
+# Single frames are drawn from so many at a time, in segments of so many consecutive ones: 1,024 places of the whole
+# data, 20 kB read at each, 21 MB of rows in memory.
+POOL_FRAMES = 1 << 17
+POOL_SEGMENT = 128
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -26,18 +41,51 @@ class Step:
     `fresh` (B,) says which lanes begin a segment."""
 
     batch: Batch
-    kept: npt.NDArray[np.int64]
+    kept: Longs
     fresh: npt.NDArray[np.bool_]
 
 
-@attrs.frozen(kw_only=True)
-class Segment:
-    """Consecutive rows of one side."""
+class Plan(Protocol):
+    """What a step will see."""
 
-    fighter: int
-    start: int
-    stop: int
-    mirrored: bool
+    def step(self, store: FrameStore) -> Step:
+        """Cut and encode it. Safe to call in any thread, in any order."""
+        ...
+
+
+class Sampler(Protocol):
+    """Orders the frames of a store into epochs."""
+
+    @property
+    def store(self) -> FrameStore: ...
+
+    def step_count(self) -> int:
+        """Steps of an epoch, or nearly."""
+        ...
+
+    def plans(self, rng: np.random.Generator, start: int = 0) -> Iterator[Plan]:
+        """The steps of one epoch, from step `start` on: the same ones, whatever the start."""
+        ...
+
+    def epoch(self, rng: np.random.Generator, start: int = 0) -> Iterator[Step]:
+        """The same, cut and encoded one by one."""
+        ...
+
+
+def _key(rng: np.random.Generator) -> int:
+    return int(rng.integers(1 << 62))
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class WindowPlan:
+    """Windows of lanes that walk along segments."""
+
+    windows: Windows
+    kept: Longs
+    fresh: npt.NDArray[np.bool_]
+
+    def step(self, store: FrameStore) -> Step:
+        return Step(batch=store.batch(self.windows), kept=self.kept, fresh=self.fresh)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -52,60 +100,77 @@ class WindowSampler:
     def step_count(self) -> int:
         """Steps of an epoch: the longest lane's windows, if all lanes are kept equally busy (an estimate; the
         random phase of the segments moves it by a few)."""
-        windows = sum(-(-len(side) // self.window) for side in self.store.sides)
+        windows = int((-(-self.store.sides.rows // self.window)).sum())
         return max(1, -(-windows // self.lanes))
 
-    def segments(self, rng: np.random.Generator) -> list[Segment]:
-        """All sides cut into segments at a random phase, in random order."""
-        length = self.window * SEGMENT_WINDOWS
-        found = [
-            Segment(fighter=side.fighter, start=a, stop=b, mirrored=bool(rng.random() < self.mirror))
-            for side in self.store.sides
-            for a, b in _pieces(side, length, int(rng.integers(length)))
-        ]
-        return [found[index] for index in rng.permutation(len(found))]
-
-    def epoch(self, rng: np.random.Generator) -> Iterator[Step]:
+    def epoch(self, rng: np.random.Generator, start: int = 0) -> Iterator[Step]:
         """The steps of one epoch: every row of every side once. Lanes fall away when nothing is left for them."""
-        waiting = self.segments(rng)[::-1]
-        lanes = [waiting.pop() for _ in range(min(self.lanes, len(waiting)))]
-        at = [segment.start for segment in lanes]
-        kept, fresh = list(range(len(lanes))), [True] * len(lanes)
-        while lanes:
-            yield self._step(lanes, at, kept, fresh)
-            kept, fresh, next_lanes, next_at = [], [], [], []
-            for lane, segment in enumerate(lanes):
-                position = at[lane] + self.window
-                begins = position >= segment.stop
-                if begins:
-                    if not waiting:
-                        continue
-                    segment = waiting.pop()
-                    position = segment.start
-                kept.append(lane)
-                fresh.append(begins)
-                next_lanes.append(segment)
-                next_at.append(position)
-            lanes, at = next_lanes, next_at
+        return (plan.step(self.store) for plan in self.plans(rng, start))
 
-    def _step(self, lanes: list[Segment], at: list[int], kept: list[int], fresh: list[bool]) -> Step:
-        stops = np.array([segment.stop for segment in lanes])[:, None]
-        # No longer than the longest lane: a window beyond every game's end would be padding alone.
-        width = min(self.window, max(segment.stop - start for segment, start in zip(lanes, at, strict=True)))
-        rows = np.array(at, np.int64)[:, None] + np.arange(width)
-        batch = self.store.batch(
-            np.minimum(rows, stops - 1),
-            np.array([segment.fighter for segment in lanes], np.int64),
-            rows < stops,
-            np.array([segment.mirrored for segment in lanes]),
+    def plans(self, rng: np.random.Generator, start: int = 0) -> Iterator[WindowPlan]:
+        """Plans of the steps from `start` on. Passing over a step takes 50 µs."""
+        runs, length = whole_sides(self.store.sides), self.window * SEGMENT_WINDOWS
+        waiting = Queue(Cutting(self.store, runs, length, self.mirror, _key(rng)))
+        return itertools.islice(self._walk(waiting), start, None)
+
+    def _walk(self, waiting: Queue) -> Iterator[WindowPlan]:
+        lanes = waiting.take(self.lanes)
+        at, kept = lanes.start, np.arange(len(lanes))
+        fresh = np.ones(len(lanes), bool)
+        while len(lanes):
+            # No longer than the longest lane: a window beyond every segment's end would be padding alone.
+            width = min(self.window, int((lanes.stop - at).max()))
+            yield WindowPlan(windows=_windows(lanes, at, width), kept=kept, fresh=fresh)
+            at = at + self.window
+            over = np.flatnonzero(at >= lanes.stop)
+            kept, fresh = np.arange(len(lanes)), np.zeros(len(lanes), bool)
+            if len(over):
+                following = waiting.take(len(over))
+                filled, empty = over[: len(following)], over[len(following) :]
+                lanes, at = replaced(lanes, filled, following), at.copy()
+                at[filled], fresh[filled] = following.start, True
+                kept = np.delete(kept, empty)
+                lanes, at, fresh = lanes.taken(kept), at[kept], fresh[kept]
+
+
+def _windows(lanes: Segments, at: Longs, width: int) -> Windows:
+    return Windows(
+        game=lanes.game,
+        fighter=lanes.fighter,
+        start=at,
+        stop=lanes.stop,
+        width=width,
+        mirrored=lanes.mirrored,
+    )
+
+
+class _Pool:
+    """Segments cut on first use, of which single frames are picked. The last batch that uses it lets go of it."""
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments, self._lock = segments, threading.Lock()
+        self._frames: Frames | None = None
+
+    def frames(self, store: FrameStore) -> Frames:
+        """The frames of all segments, (segments, POOL_SEGMENT)."""
+        with self._lock:
+            if self._frames is None:
+                width = int((self._segments.stop - self._segments.start).max())
+                self._frames = store.cut(_windows(self._segments, self._segments.start, width))
+            return self._frames
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class FramePlan:
+    """Single frames picked from pools: of each pool lanes, frames, and which are mirrored."""
+
+    picks: tuple[tuple[_Pool, Longs, Longs, npt.NDArray[np.bool_]], ...]
+
+    def step(self, store: FrameStore) -> Step:
+        frames = joined([pool.frames(store).pick(lane, at, flip) for pool, lane, at, flip in self.picks])
+        return Step(
+            batch=store.encoded(frames), kept=np.arange(len(frames)), fresh=np.ones(len(frames), bool)
         )
-        return Step(batch=batch, kept=np.array(kept, np.int64), fresh=np.array(fresh))
-
-
-def _pieces(side: Side, length: int, phase: int) -> list[tuple[int, int]]:
-    """`side` cut every `length` rows, the first piece `phase` rows long (none if that is 0)."""
-    cuts = [side.start, *range(side.start + phase, side.stop, length), side.stop]
-    return [(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -120,35 +185,61 @@ class FrameSampler:
         """Steps of an epoch."""
         return max(1, -(-self.store.example_count() // self.size))
 
-    def epoch(self, rng: np.random.Generator) -> Iterator[Step]:
-        """The steps of one epoch: every example once, in random order."""
-        rows = np.concatenate([np.flatnonzero(self.store.examples(s)) + s.start for s in self.store.sides])
-        counts = [int(self.store.examples(side).sum()) for side in self.store.sides]
-        fighters = np.repeat([side.fighter for side in self.store.sides], counts)
-        order = rng.permutation(len(rows))
-        for start in range(0, len(order), self.size):
-            chosen = order[start : start + self.size]
-            mirrored = rng.random(len(chosen)) < self.mirror
-            batch = self.store.batch(
-                rows[chosen][:, None], fighters[chosen], np.ones((len(chosen), 1), bool), mirrored
+    def epoch(self, rng: np.random.Generator, start: int = 0) -> Iterator[Step]:
+        """The steps of one epoch: every example once, shuffled within pools of POOL_FRAMES, which are segments
+        from everywhere."""
+        return (plan.step(self.store) for plan in self.plans(rng, start))
+
+    def plans(self, rng: np.random.Generator, start: int = 0) -> Iterator[FramePlan]:
+        """Plans of the steps from `start` on. Passing over a step takes 0.1 ms: no frame is read for it."""
+        key = _key(rng)
+        cutting = Cutting(self.store, self.store.examples(), POOL_SEGMENT, 0.0, key)
+        return itertools.islice(self._dealt(cutting, key), start, None)
+
+    def _dealt(self, cutting: Cutting, key: int) -> Iterator[FramePlan]:
+        """Pools shuffled and dealt out; a batch may take the end of one and the beginning of the next."""
+        hand: list[tuple[_Pool, Longs, Longs, npt.NDArray[np.bool_]]] = []
+        missing = self.size
+        for number, segments in enumerate(cutting.chunks(POOL_FRAMES // POOL_SEGMENT)):
+            pool, lengths = _Pool(segments), segments.stop - segments.start
+            lane = np.repeat(np.arange(len(segments)), lengths)
+            frame = np.arange(len(lane)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            order = np.random.default_rng([key, number]).permutation(len(lane))
+            flips = chances(key + 3 + number, order) < self.mirror
+            begin = 0
+            while begin < len(order):
+                dealt = order[begin : begin + missing]
+                hand.append((pool, lane[dealt], frame[dealt], flips[begin : begin + len(dealt)]))
+                begin, missing = begin + len(dealt), missing - len(dealt)
+                if missing == 0:
+                    yield FramePlan(picks=tuple(hand))
+                    hand, missing = [], self.size
+        if hand:
+            yield FramePlan(picks=tuple(hand))
+
+
+def validation_plans(store: FrameStore, lanes: int, window: int) -> Iterator[WindowPlan]:
+    """Whole sides from their first row on, `lanes` at a time, the longest first; nothing is left out."""
+    sides = store.sides
+    order = np.argsort(sides.rows, kind="stable")[::-1]
+    for first in range(0, len(order), lanes):
+        group = order[first : first + lanes]
+        kept = np.arange(len(group))
+        for offset in range(0, int(sides.rows[group[0]]), window):
+            still = np.flatnonzero(sides.rows[group] > offset)
+            kept, group = still, group[still]
+            width = min(window, int(sides.rows[group[0]]) - offset)
+            windows = Windows(
+                game=sides.game[group],
+                fighter=sides.fighter[group],
+                start=np.full(len(group), offset, np.int64),
+                stop=sides.rows[group],
+                width=width,
+                mirrored=np.zeros(len(group), bool),
             )
-            yield Step(batch=batch, kept=np.arange(len(chosen)), fresh=np.ones(len(chosen), bool))
+            yield WindowPlan(windows=windows, kept=kept, fresh=np.full(len(group), offset == 0))
 
 
 def validation_steps(store: FrameStore, lanes: int, window: int) -> Iterator[Step]:
-    """Whole sides from their first row on, `lanes` at a time, the longest first; nothing is left out."""
-    waiting = sorted(store.sides, key=len)
-    while waiting:
-        group = [waiting.pop() for _ in range(min(lanes, len(waiting)))]
-        longest = len(group[0])
-        live = list(range(len(group)))
-        for offset in range(0, longest, window):
-            still = [lane for lane in live if offset < len(group[lane])]
-            kept = np.array([live.index(lane) for lane in still], np.int64)
-            live = still
-            stops = np.array([group[lane].stop for lane in live])[:, None]
-            starts = np.array([group[lane].start for lane in live], np.int64)[:, None]
-            rows = starts + offset + np.arange(min(window, longest - offset))
-            fighters = np.array([group[lane].fighter for lane in live], np.int64)
-            batch = store.batch(np.minimum(rows, stops - 1), fighters, rows < stops)
-            yield Step(batch=batch, kept=kept, fresh=np.full(len(live), offset == 0))
+    """The same, cut and encoded one by one."""
+    return (plan.step(store) for plan in validation_plans(store, lanes, window))

@@ -19,7 +19,8 @@ from exphil_core.models.policy import Policy
 from exphil_core.models.prior import GROUPS, ControllerPrior
 from exphil_core.training.batches import carried_state, to_tensors
 from exphil_core.training.frames import FrameStore
-from exphil_core.training.sampling import validation_steps
+from exphil_core.training.prefetch import ahead
+from exphil_core.training.sampling import validation_plans
 
 LANES, WINDOW = 32, 256
 
@@ -55,47 +56,57 @@ def validate(
     the validation."""
     was_training = policy.training
     policy.eval()
-    state = policy.initial_state(0)
-    losses, targets, lasts = [], [], []
-    for step in validation_steps(store, LANES, WINDOW):
+    state, sums = policy.initial_state(0), _Sums()
+    for step in ahead(validation_plans(store, LANES, WINDOW), store):
         tensors = to_tensors(step.batch, device)
         state = carried_state(policy, state, step, device)
         parts, state = policy.loss(tensors.floats, tensors.ids, tensors.decided, tensors.target, state)
         counts = step.batch.counts
-        losses.append(parts.cpu().numpy()[counts].astype(np.float64))
-        targets.append(step.batch.target[counts])
-        lasts.append(step.batch.decided[counts])
+        loss_n6 = parts.cpu().numpy()[counts].astype(np.float64)
+        sums.add(loss_n6, step.batch.target[counts], step.batch.decided[counts], prior)
         between()
     policy.train(was_training)
-    return _scored(np.concatenate(losses), np.concatenate(targets), np.concatenate(lasts), prior)
+    return sums.scored()
 
 
-def _scored(
-    loss_n6: npt.NDArray[np.float64],
-    target_n6: npt.NDArray[np.uint8],
-    last_n6: npt.NDArray[np.uint8],
-    prior: ControllerPrior,
-) -> Validation:
-    changed = (target_n6 != last_n6).any(axis=1)
+class _Sums:
+    """Running sums of losses; nothing is kept of a batch, so that any number of games can be held out."""
 
-    def mean(values: npt.NDArray[np.float64]) -> float:
-        return float(values.mean()) if len(values) else 0.0
+    def __init__(self) -> None:
+        self._frames = self._changes = 0
+        # Rows: the model, repeat, marginal. Columns: all frames, frames that change.
+        self._totals = np.zeros((3, 2))
+        self._parts = np.zeros(len(GROUPS))
 
-    total = loss_n6.sum(axis=1)
-    repeat = prior.repeat_loss(target_n6, last_n6).sum(axis=1)
-    marginal = prior.marginal_loss(target_n6).sum(axis=1)
-    parts = {
-        name: mean(loss_n6[:, [part for part, g in enumerate(PART_GROUPS) if g == group]].sum(axis=1))
-        for group, name in enumerate(GROUPS)
-    }
-    return Validation(
-        val_loss=mean(total),
-        val_loss_change=mean(total[changed]),
-        baseline_repeat=mean(repeat),
-        baseline_marginal=mean(marginal),
-        baseline_repeat_change=mean(repeat[changed]),
-        baseline_marginal_change=mean(marginal[changed]),
-        parts=parts,
-        frames=len(total),
-        change_frames=int(changed.sum()),
-    )
+    def add(
+        self,
+        loss_n6: npt.NDArray[np.float64],
+        target_n6: npt.NDArray[np.uint8],
+        last_n6: npt.NDArray[np.uint8],
+        prior: ControllerPrior,
+    ) -> None:
+        """Count these frames."""
+        changed = (target_n6 != last_n6).any(axis=1)
+        repeat, marginal = prior.repeat_loss(target_n6, last_n6), prior.marginal_loss(target_n6)
+        for row, loss in enumerate((loss_n6, repeat, marginal)):
+            each = loss.sum(axis=1)
+            self._totals[row] += each.sum(), each[changed].sum()
+        np.add.at(self._parts, list(PART_GROUPS), loss_n6.sum(axis=0))
+        self._frames += len(changed)
+        self._changes += int(changed.sum())
+
+    def scored(self) -> Validation:
+        """The means."""
+        means = self._totals / np.maximum([self._frames, self._changes], 1)
+        parts = self._parts / max(self._frames, 1)
+        return Validation(
+            val_loss=float(means[0, 0]),
+            val_loss_change=float(means[0, 1]),
+            baseline_repeat=float(means[1, 0]),
+            baseline_marginal=float(means[2, 0]),
+            baseline_repeat_change=float(means[1, 1]),
+            baseline_marginal_change=float(means[2, 1]),
+            parts=dict(zip(GROUPS, map(float, parts), strict=True)),
+            frames=self._frames,
+            change_frames=self._changes,
+        )

@@ -1,0 +1,135 @@
+"""Samples cut out of games and not yet encoded. Shapes: P = 2 fighters in port order, B lanes, T frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from exphil_core.replays.controller import Cells
+from exphil_core.training.table import Longs
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Windows:
+    """Consecutive rows to cut, a lane each: `width` of them from `start` on, of which those from `stop` on are
+    padding. A lane whose `mirrored` is true is seen in a mirror."""
+
+    game: Longs  # (B,)
+    fighter: npt.NDArray[np.int8]  # (B,)
+    start: Longs  # (B,)
+    stop: Longs  # (B,)
+    width: int
+    mirrored: npt.NDArray[np.bool_]  # (B,)
+
+    def __len__(self) -> int:
+        return len(self.game)
+
+    @classmethod
+    def single(cls, game: int, fighter: int, start: int, stop: int, mirrored: bool = False) -> Windows:
+        """One lane: rows `start` to `stop` of a game as `fighter` sees them."""
+        return cls(
+            game=np.array([game]),
+            fighter=np.array([fighter], np.int8),
+            start=np.array([start]),
+            stop=np.array([stop]),
+            width=stop - start,
+            mirrored=np.array([mirrored]),
+        )
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Items:
+    """Items of a batch's observations, M records in the order of lanes and frames; owner 0 is port order's first.
+    `known` (B,) says in which lanes anything is known of items."""
+
+    lane: Longs  # (M,)
+    frame: Longs  # (M,): 0…T-1
+    records: npt.NDArray[np.void]  # (M,)
+    known: npt.NDArray[np.bool_]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Frames:
+    """Samples as they lie in the store, not yet encoded. Fighters in port order."""
+
+    rows: npt.NDArray[np.void]  # (B, T) of ROW
+    decided: Cells  # (B, T, 6)
+    target: Cells  # (B, T, 6)
+    counts: npt.NDArray[np.bool_]  # (B, T)
+    fighter: npt.NDArray[np.int8]  # (B,)
+    stage: npt.NDArray[np.uint8]  # (B,)
+    mirrored: npt.NDArray[np.bool_]  # (B,)
+    blocks: dict[str, npt.NDArray[Any]]  # (B, T, …)
+    items: Items
+
+    def __len__(self) -> int:
+        return len(self.fighter)
+
+    def pick(self, lane: Longs, frame: Longs, mirrored: npt.NDArray[np.bool_]) -> Frames:
+        """Single samples (n, 1)."""
+
+        def taken(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return array[lane, frame][:, None]
+
+        return Frames(
+            rows=taken(self.rows),
+            decided=taken(self.decided),
+            target=taken(self.target),
+            counts=taken(self.counts),
+            fighter=self.fighter[lane],
+            stage=self.stage[lane],
+            mirrored=mirrored,
+            blocks={name: taken(array) for name, array in self.blocks.items()},
+            items=_picked_items(self.items, self.rows.shape[1], lane, frame),
+        )
+
+
+def joined(parts: Sequence[Frames]) -> Frames:
+    """Samples of the same width, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
+
+    def each(name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Frames(
+        **{
+            name: each(name)
+            for name in ("rows", "decided", "target", "counts", "fighter", "stage", "mirrored")
+        },
+        blocks={name: np.concatenate([part.blocks[name] for part in parts]) for name in parts[0].blocks},
+        items=Items(
+            lane=np.concatenate([part.items.lane + start for part, start in zip(parts, starts, strict=True)]),
+            frame=np.concatenate([part.items.frame for part in parts]),
+            records=np.concatenate([part.items.records for part in parts]),
+            known=np.concatenate([part.items.known for part in parts]),
+        ),
+    )
+
+
+def own_first(array: npt.NDArray[Any], fighter: npt.NDArray[np.int8]) -> npt.NDArray[Any]:
+    """`array` (B, T, P, …) with each lane's own fighter first, contiguous."""
+    ordered = np.ascontiguousarray(array)
+    swapped = np.flatnonzero(fighter)
+    ordered = ordered.copy() if ordered is array and len(swapped) else ordered
+    ordered[swapped] = array[swapped][:, :, ::-1]
+    return ordered
+
+
+def _picked_items(items: Items, width: int, lane: Longs, frame: Longs) -> Items:
+    place = items.lane * width + items.frame
+    wanted = lane * width + frame
+    first, last = np.searchsorted(place, wanted, "left"), np.searchsorted(place, wanted, "right")
+    counts = last - first
+    index = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    return Items(
+        lane=np.repeat(np.arange(len(lane)), counts),
+        frame=np.zeros(len(index), np.int64),
+        records=items.records[index],
+        known=items.known[lane],
+    )
