@@ -57,7 +57,7 @@ def test_the_settings_file_of_the_training_page_works(manager: PluginManager, tm
 
 def test_every_reason_for_leaving_a_file_out_is_explained() -> None:
     page = (ROOT / "docs/replays.md").read_text(encoding="utf-8")
-    sources = [ROOT / "src/exphil_core/replays" / name for name in ("slp.py", "filters.py")]
+    sources = [ROOT / "src/exphil_core/replays" / name for name in ("inspecting.py", "slp.py", "filters.py")]
     texts = [
         text
         for source in sources

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,22 @@ import pytest
 from exphil_core.errors import ExphilError
 from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
 from exphil_core.replays.controller import NEUTRAL
-from exphil_core.replays.filters import IDLE_FRAMES, GameFilter, collect, idle_rows, target_rows
+from exphil_core.replays.filters import IDLE_FRAMES, Collection, GameFilter, idle_rows, target_rows
+from exphil_core.replays.filters import collect as collect_with
 from exphil_core.replays.game import Game
+from exphil_core.replays.index import ReplayIndex
+from exphil_core.replays.sources import ReplayFile
 from exphil_core.replays.split import holdout_key, split_games
 
 
 @pytest.fixture
 def files(demo_folder: Path) -> list[Path]:
     return sorted(demo_folder.glob("*.slp"))
+
+
+def collect(files: list[Path], wanted: GameFilter) -> Collection:
+    with tempfile.TemporaryDirectory() as folder, ReplayIndex(Path(folder)) as index:
+        return collect_with([ReplayFile.on_disk(path) for path in files], wanted, index)
 
 
 def names(files: list[Path], **wanted: object) -> set[str]:
@@ -82,7 +91,7 @@ def test_the_same_game_twice_counts_once_whatever_the_bytes_around_it(
     longer.write_bytes(files[1].read_bytes() + b"\0")
     collection = collect([*files, copy, longer], GameFilter())
     assert len(collection.games) == len(files)
-    assert [item.path for item in collection.left_out] == [copy, longer]
+    assert [item.file.path for item in collection.left_out] == [str(copy), str(longer)]
     assert len({game.info.game_hash for game in collection.games}) == len(files)
 
 
@@ -92,7 +101,7 @@ def test_a_bad_file_is_named_and_the_rest_goes_on(files: list[Path], tmp_path: P
     empty.touch()
     collection = collect([bad, *files, empty, tmp_path / "gone.slp"], GameFilter())
     assert len(collection.games) == len(files)
-    assert {item.path.name: item.kind for item in collection.left_out} == {
+    assert {item.file.name: item.kind for item in collection.left_out} == {
         "bad.slp": "unreadable",
         "empty.slp": "empty file",
         "gone.slp": "unreadable",

@@ -8,6 +8,7 @@ import pytest
 
 from exphil_core.errors import ExphilError
 from exphil_core.replays.filters import GameFilter, collect
+from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.sources import find_replays
 
 
@@ -68,11 +69,15 @@ def test_linked_folders_are_searched_and_circles_end(
     assert found(folder) == ["a.slp", "b [W].slp", "c.SLP", "d.slp"]
 
 
-def test_a_link_to_nowhere_does_not_end_the_run(folder: Path) -> None:
+def test_a_link_to_nowhere_does_not_end_the_run(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     try:
         (folder / "broken*.slp").symlink_to(folder / "nowhere")
     except OSError:
         pytest.skip("no symbolic links here")
     assert found(folder / "*.slp") == ["a.slp", "b [W].slp", "broken*.slp"]
-    collection = collect(find_replays([str(folder / "*.slp")]), GameFilter())
-    assert {item.path.name for item in collection.left_out} == {"a.slp", "b [W].slp", "broken*.slp"}
+    files = find_replays([str(folder / "*.slp")])
+    with ReplayIndex(tmp_path_factory.mktemp("index")) as index:
+        left_out = collect(files, GameFilter(), index).left_out
+    assert {item.file.name for item in left_out} == {"a.slp", "b [W].slp", "broken*.slp"}

@@ -15,7 +15,7 @@ from exphil_core.config.resolve import resolve
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import UsageError
 from exphil_core.plugin_manager import PluginManager
-from exphil_core.replays import filters
+from exphil_core.replays.inspecting import Replay
 from exphil_core.replays.slp import read_game
 from exphil_core.sandbox import NEUTRAL, Controller, GameState, ScriptedPlayer, make_replays
 from exphil_core.training import loop
@@ -51,8 +51,8 @@ WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
 # Settings with a test of their own below.
 OWN_TEST = {
     "replays", "character", "opponent", "stage", "min_frames", "max_files", "any_player", "drop_idle", "rollback",
-    "validation_fraction", "temporal", "features", "epochs", "device", "threads", "max_time", "checkpoints",
-    "naming", "bump", "tags", "early_stopping", "patience", "min_delta", "compile",
+    "validation_fraction", "cache_dir", "temporal", "features", "epochs", "device", "threads", "max_time",
+    "checkpoints", "naming", "bump", "tags", "early_stopping", "patience", "min_delta", "compile",
 }  # fmt: skip
 
 
@@ -148,15 +148,21 @@ def test_drop_idle_leaves_out_a_side_that_does_nothing(
 
 def test_rollback_says_which_version_is_read(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = set()
+    real = Replay.game
 
-    def spy(path: Path, **how: Any) -> Any:
-        asked.add(how["rollback"])
-        return read_game(path, **how)
+    def spy(self: Replay, rollback: str) -> Any:
+        asked.add(rollback)
+        return real(self, rollback)
 
-    monkeypatch.setattr(filters, "read_game", spy)
+    monkeypatch.setattr(Replay, "game", spy)
     small_run(rollback="first")
     small_run()
     assert asked == {"first", "last"}
+
+
+def test_what_is_known_of_replays_is_kept_in_the_cache(small_run: Run, tmp_path: Path) -> None:
+    small_run(cache_dir=str(tmp_path / "cache"))
+    assert list((tmp_path / "cache").glob("index*"))
 
 
 def test_temporal_must_agree_with_the_backbone(manager: PluginManager) -> None:

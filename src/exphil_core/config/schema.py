@@ -71,6 +71,12 @@ class TrainConfig:
         rule=inside(0, 1),
         help="Share of the games held out, chosen by content hash; at least one game.",
     )
+    cache_dir: str | None = option(
+        None,
+        group=DATA,
+        default_text="EXPHIL_CACHE, or the user's cache folder",
+        help="Folder for what is computed from replays; it may be deleted at any time.",
+    )
     delay: int = option(
         0,
         group=DATA,

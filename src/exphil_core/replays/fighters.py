@@ -98,7 +98,6 @@ def read_fighter(side: Any, rows: npt.NDArray[np.intp]) -> tuple[States, Actions
     # Outside of damage states any number may stand in for hit-stun.
     np.nan_to_num(state[:, _HITSTUN], copy=False, nan=np.nan, posinf=np.nan, neginf=np.nan)
     canonical_state(state, action)
-    _refuse_implausible(state)
     return state, action
 
 
@@ -125,14 +124,25 @@ def read_characters(side: Any) -> npt.NDArray[np.uint8]:
     return internal
 
 
-def _refuse_implausible(state: States) -> None:
-    """Damaged bytes read as floats of any size; one of 1e30 would make every weight of a model NaN."""
+def refuse_implausible(side: Any, rows: npt.NDArray[np.intp]) -> None:
+    """Raise ReplayError where a leader or a partner holds what no game can: damaged bytes read as floats of any
+    size, and one of 1e30 would make every weight of a model NaN."""
+    post, there = child(side, "post"), valid(side)
+    actions = column(post, "state")
+    assert actions is not None  # in every version
     for name, limit in PLAUSIBLE.items():
-        values = state[:, STATE[name]]
-        wild = np.flatnonzero(np.abs(values) > limit)
-        if len(wild):
-            frame, value = int(wild[0]) + FIRST_FRAME, values[wild[0]]
-            raise ReplayError(f"damaged: {name} is {value:g} in frame {frame}")
+        source = column(post, *_SOURCES[name])
+        if source is None:
+            continue
+        wild = np.abs(source[rows]) > limit
+        if not wild.any():
+            continue
+        if name == "hitstun":
+            wild &= _IN_DAMAGE[canonical_actions(actions[rows])]
+        if there is not None:
+            wild &= there[rows]
+        for row in np.flatnonzero(wild)[:1]:
+            raise ReplayError(f"damaged: {name} is {source[rows[row]]:g} in frame {row + FIRST_FRAME}")
 
 
 def read_controller(side: Any, rows: npt.NDArray[np.intp]) -> Cells:

@@ -1,11 +1,13 @@
-"""Which games are trained on, and the reason for each that isn't."""
+"""Which games are trained on and which sides of them are imitated, and the reason for each that isn't.
+
+Filters look at facts alone: on a later run, no replay is opened to apply them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import attrs
 import numpy as np
@@ -13,9 +15,14 @@ import numpy.typing as npt
 
 from exphil_core.errors import ReplayError
 from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME, FRAMES_PER_SECOND
-from exphil_core.melee.characters import BY_NAME
+from exphil_core.replays.archives import read_one
+from exphil_core.replays.facts import FileFacts, reason_kind
 from exphil_core.replays.game import Game
-from exphil_core.replays.slp import content_hash, read_game
+from exphil_core.replays.index import ReplayIndex
+from exphil_core.replays.inspecting import inspect
+from exphil_core.replays.intake import Progress, look_at
+from exphil_core.replays.slp import ABNORMAL
+from exphil_core.replays.sources import ReplayFile
 
 # A side without an input change for so long is no example to imitate: the controller lies on the table.
 IDLE_FRAMES = 10 * FRAMES_PER_SECOND
@@ -31,21 +38,41 @@ class GameFilter:
     min_frames: int = 0
     max_files: int | None = None
     any_player: bool = False
-    rollback: str = "last"
     seed: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Chosen:
+    """A game to train on, with the fighters (0, 1) in it to imitate."""
+
+    file: ReplayFile
+    facts: FileFacts
+    sides: tuple[int, ...]
 
 
 @attrs.frozen(kw_only=True)
 class LeftOut:
     """A file that is not used, and why."""
 
-    path: Path
+    file: ReplayFile
     reason: str
 
     @property
     def kind(self) -> str:
         """The reason without its details, for counting."""
-        return self.reason.partition(":")[0].partition(" (")[0]
+        return reason_kind(self.reason)
+
+
+@attrs.frozen(kw_only=True)
+class Selection:
+    """What the filters made of the files."""
+
+    chosen: tuple[Chosen, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def reasons(self) -> Counter[str]:
+        """How many files were left out for each kind of reason."""
+        return Counter(item.kind for item in self.left_out)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -61,75 +88,80 @@ class Collection:
         return Counter(item.kind for item in self.left_out)
 
 
-def played(game: Game, fighter: int, name: str) -> bool:
-    """Whether `fighter` was the character `name` at any time (Zelda and Sheik change within a game)."""
-    internal = BY_NAME[name].internal
-    return bool((game.character_TP[:, fighter] == internal).any())
+def select(files: Sequence[ReplayFile], facts: Sequence[FileFacts], wanted: GameFilter) -> Selection:
+    """What of `files`, of which `facts` are known, is wanted. A game that stands in several files counts once.
+
+    With `max_files`, so many of the games that pass are drawn by their content and the seed.
+    """
+    chosen: list[Chosen] = []
+    left_out: list[LeftOut] = []
+    seen: set[str] = set()
+    for file, known in zip(files, facts, strict=True):
+        try:
+            check_usable(known, wanted.any_player)
+            if known.game_hash in seen:
+                raise ReplayError("the same game as another file")
+            seen.add(known.game_hash)
+            chosen.append(Chosen(file=file, facts=known, sides=wanted_sides(known, wanted)))
+        except ReplayError as error:
+            left_out.append(LeftOut(file=file, reason=str(error)))
+    if wanted.max_files is not None and wanted.max_files < len(chosen):
+        chosen = sorted(chosen, key=lambda item: _lot(item.facts, wanted.seed))[: wanted.max_files]
+    return Selection(chosen=tuple(chosen), left_out=tuple(left_out))
 
 
-def wanted_sides(game: Game, wanted: GameFilter) -> tuple[int, ...]:
-    """The fighters (0, 1) of `game` to imitate. Raises ReplayError with the reason if there are none."""
-    if len(game) < wanted.min_frames:
-        raise ReplayError(f"shorter than --min-frames ({len(game)} frames)")
-    if wanted.stage and game.info.stage.name not in wanted.stage:
-        raise ReplayError(f"another stage ({game.info.stage.name})")
+def check_usable(facts: FileFacts, any_player: bool) -> None:
+    """Raise ReplayError with the reason for a file that can't be trained on, or that holds a CPU player."""
+    if facts.has_cpu and not any_player and facts.kind not in ABNORMAL:
+        raise ReplayError("a CPU player")
+    if facts.reason is not None:
+        raise ReplayError(facts.reason)
+
+
+def wanted_sides(facts: FileFacts, wanted: GameFilter) -> tuple[int, ...]:
+    """The fighters (0, 1) to imitate. Raises ReplayError with the reason if there are none."""
+    if facts.frames < wanted.min_frames:
+        raise ReplayError(f"shorter than --min-frames ({facts.frames} frames)")
+    if wanted.stage and facts.stage not in wanted.stage:
+        raise ReplayError(f"another stage ({facts.stage})")
+    players = facts.players
     sides = [
         side
         for side in (0, 1)
-        if (wanted.character is None or played(game, side, wanted.character))
-        and (not wanted.opponent or any(played(game, 1 - side, name) for name in wanted.opponent))
+        if (wanted.character is None or players[side].played(wanted.character))
+        and (not wanted.opponent or any(players[1 - side].played(name) for name in wanted.opponent))
     ]
     if not sides:
-        names = " against ".join(player.character.name for player in game.info.players)
-        raise ReplayError(f"other characters ({names})")
+        raise ReplayError(f"other characters ({' against '.join(player.character for player in players)})")
     return tuple(sides)
 
 
-def collect(
-    files: Sequence[Path], wanted: GameFilter, progress: Callable[[int, int], None] | None = None
-) -> Collection:
-    """Read `files` and keep what passes; a file that can't be read is left out with its reason.
+def _lot(facts: FileFacts, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{facts.sha256}".encode()).hexdigest()
 
-    With `max_files`, files are taken in an order made from their content and the seed until enough have passed.
-    """
+
+def collect(
+    files: Sequence[ReplayFile],
+    wanted: GameFilter,
+    index: ReplayIndex,
+    *,
+    rollback: str = "last",
+    progress: Progress | None = None,
+) -> Collection:
+    """Look at `files`, select from them, and read the games of those that are wanted."""
+    selection = select(files, look_at(files, index, progress=progress), wanted)
     games: list[Game] = []
     sides: list[tuple[int, ...]] = []
-    left_out: list[LeftOut] = []
-    seen: set[str] = set()
-    for count, path in enumerate(_in_order(files, wanted, left_out)):
-        if progress is not None:
-            progress(count, len(files))
-        if wanted.max_files is not None and len(games) == wanted.max_files:
-            break
+    left_out = list(selection.left_out)
+    for item in selection.chosen:
         try:
-            game = read_game(path, rollback=wanted.rollback, any_player=wanted.any_player)
-            if game.info.game_hash in seen:
-                raise ReplayError("the same game as another file")
-            seen.add(game.info.game_hash)
-            sides.append(wanted_sides(game, wanted))
-            games.append(game)
+            game = inspect(read_one(item.file), str(item.file)).game(rollback)
         except ReplayError as error:
-            left_out.append(LeftOut(path=path, reason=str(error)))
-        except OSError as error:
-            left_out.append(LeftOut(path=path, reason=f"unreadable: {error.strerror or error}"))
-    if progress is not None:
-        progress(len(files), len(files))
-    return Collection(games=tuple(games), sides=tuple(sides), left_out=tuple(left_out))
-
-
-def _in_order(files: Sequence[Path], wanted: GameFilter, left_out: list[LeftOut]) -> Iterable[Path]:
-    """All files as they come, or in a seeded order by content where only a sample is wanted."""
-    if wanted.max_files is None or wanted.max_files >= len(files):
-        return files
-    keyed = []
-    for path in files:
-        try:
-            key = hashlib.sha256(f"{wanted.seed}:{content_hash(path)}".encode()).hexdigest()
-        except OSError as error:
-            left_out.append(LeftOut(path=path, reason=f"unreadable: {error.strerror or error}"))
+            left_out.append(LeftOut(file=item.file, reason=str(error)))
             continue
-        keyed.append((key, path))
-    return [path for _, path in sorted(keyed)]
+        games.append(game)
+        sides.append(item.sides)
+    return Collection(games=tuple(games), sides=tuple(sides), left_out=tuple(left_out))
 
 
 def target_rows(game: Game, fighter: int, drop_idle: bool) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Which files the user means: paths, folders (searched recursively) and globs."""
+"""Which replays the user means: files, folders (searched recursively), globs, and archives of replays."""
 
 from __future__ import annotations
 
@@ -7,20 +7,57 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import attrs
+
 from exphil_core.errors import ExphilError, did_you_mean
 
-SUFFIX = ".slp"
+SUFFIX, GZIPPED = ".slp", ".slp.gz"
+ZIP, SEVEN_ZIP = ".zip", ".7z"
+SUFFIXES = (SUFFIX, GZIPPED, ZIP, SEVEN_ZIP)
 
 
-def find_replays(sources: Iterable[str]) -> list[Path]:
-    """All replay files that `sources` name, sorted, each once.
+@attrs.frozen(order=True)
+class ReplayFile:
+    """One replay: a file (`member` is empty) or a member of the archive at `path`.
+
+    `size` is its own, uncompressed where an archive says so; `mtime_ns` that of the file on disk. Both are 0 where
+    there is nothing to be found. `block` numbers the solid block of a `.7z` that it lies in.
+    """
+
+    path: str
+    member: str = ""
+    size: int = attrs.field(default=0, eq=False)
+    mtime_ns: int = attrs.field(default=0, eq=False)
+    block: int = attrs.field(default=0, eq=False, repr=False)
+
+    @classmethod
+    def on_disk(cls, path: str | Path) -> ReplayFile:
+        """The file at `path`; one that can't be looked at fails when it is read."""
+        try:
+            found = os.stat(path)  # noqa: PTH116  (a million times)
+        except OSError:
+            return cls(path=os.path.abspath(path))  # noqa: PTH100  (links stay what the user called them)
+        return cls(path=os.path.abspath(path), size=found.st_size, mtime_ns=found.st_mtime_ns)  # noqa: PTH100
+
+    @property
+    def name(self) -> str:
+        """Its name without folders: `game.slp`, or `set.7z!games/game.slp`."""
+        name = os.path.basename(self.path)  # noqa: PTH119
+        return f"{name}!{self.member}" if self.member else name
+
+    def __str__(self) -> str:
+        return f"{self.path}!{self.member}" if self.member else self.path
+
+
+def find_replays(sources: Iterable[str]) -> list[ReplayFile]:
+    """All replays that `sources` name, sorted, each once; archives are listed, not unpacked.
 
     Raises ExphilError for a path that isn't there and for a source without a replay: silence would train on
     less than the user thinks.
     """
-    found: dict[Path, None] = {}
+    found: dict[ReplayFile, None] = {}
     for source in sources:
-        files = _expanded(source)
+        files = [file for path in _expanded(source) for file in _replays_in(path)]
         if not files:
             raise ExphilError(f'no {SUFFIX} files in "{source}"')
         found.update(dict.fromkeys(files))
@@ -35,9 +72,18 @@ def expanded(source: str) -> Path:
         raise ExphilError(f'there is no such user\'s home: "{source}"') from None
 
 
-def _below(folder: Path) -> list[Path]:
-    """Replays in `folder` and below, behind linked folders too; each real folder once, so that circles end."""
-    found: list[Path] = []
+def _replays_in(path: str | Path) -> list[ReplayFile]:
+    if str(path).lower().endswith((ZIP, SEVEN_ZIP)):
+        from exphil_core.replays.archives import members
+
+        return members(ReplayFile.on_disk(path))
+    return [ReplayFile.on_disk(path)]
+
+
+def _below(folder: Path) -> list[str]:
+    """Replays and archives in `folder` and below, behind linked folders too; each real folder once, so that
+    circles end."""
+    found: list[str] = []
     seen: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -45,11 +91,11 @@ def _below(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(real)
-        found += [Path(parent) / name for name in files if name.lower().endswith(SUFFIX)]
+        found += [os.path.join(parent, name) for name in files if name.lower().endswith(SUFFIXES)]  # noqa: PTH118
     return found
 
 
-def _expanded(source: str) -> list[Path]:
+def _expanded(source: str) -> list[str] | list[Path]:
     path = expanded(source)
     if path.is_dir():
         return _below(path)
@@ -58,6 +104,7 @@ def _expanded(source: str) -> list[Path]:
     if glob.has_magic(source):
         matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute patterns too)
         # A match that can't be opened (a link to nowhere) is left out later, with its reason.
-        return [file for match in sorted(matches) for file in (_below(match) if match.is_dir() else [match])]
+        nested = [_below(match) if match.is_dir() else [str(match)] for match in sorted(matches)]
+        return [file for files in nested for file in files]
     siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     raise ExphilError(f'there is no file or folder "{source}"{did_you_mean(path.name, siblings)}')

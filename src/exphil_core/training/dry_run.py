@@ -38,7 +38,7 @@ def dry_run(run: ResolvedConfig, manager: PluginManager, now: datetime, demo: bo
         lines.append("would make demo games and read them")
     else:
         files = find_replays(config.replays)
-        size = sum(file.stat().st_size for file in files)
+        size = sum(file.size for file in files)
         sample = f", of which {config.max_files} are taken" if config.max_files else ""
         lines.append(f"would read: {len(files)} files, {size / 1e6:.1f} MB{sample}")
     stem = scheme.stem(name_fields(run, now))

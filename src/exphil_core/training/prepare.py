@@ -18,9 +18,11 @@ from exphil_core.features.schema import ObservationSchema, observation_schema
 from exphil_core.models.policy import Policy, build_policy, policy_shape
 from exphil_core.models.prior import ControllerCounts, ControllerPrior
 from exphil_core.plugin_manager import PluginManager
+from exphil_core.replays.cache_folder import cache_folder
 from exphil_core.replays.filters import Collection, GameFilter, LeftOut, collect
 from exphil_core.replays.game import GameInfo
-from exphil_core.replays.sources import expanded, find_replays
+from exphil_core.replays.index import ReplayIndex
+from exphil_core.replays.sources import ReplayFile, expanded, find_replays
 from exphil_core.replays.split import split_games
 from exphil_core.training.frames import FrameStore, build_store
 from exphil_core.training.loop import pick_device
@@ -110,7 +112,7 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
     )
 
 
-def read_games(files: Sequence[Path], run: ResolvedConfig, reporter: Reporter) -> Collection:
+def read_games(files: Sequence[ReplayFile], run: ResolvedConfig, reporter: Reporter) -> Collection:
     """Read and filter `files`, naming what is left out. Raises ExphilError if nothing is left."""
     config = run.config
     wanted = GameFilter(
@@ -120,16 +122,22 @@ def read_games(files: Sequence[Path], run: ResolvedConfig, reporter: Reporter) -
         min_frames=config.min_frames,
         max_files=config.max_files,
         any_player=config.any_player,
-        rollback=config.rollback,
         seed=config.seed,
     )
     reporter.start("reading replays", len(files), "files")
     try:
-        collection = collect(files, wanted, lambda done, _: reporter.advance(done))
+        with ReplayIndex(cache_folder(config.cache_dir), reporter.line) as index:
+            collection = collect(
+                files,
+                wanted,
+                index,
+                rollback=config.rollback,
+                progress=lambda done, _: reporter.advance(done),
+            )
     finally:
         reporter.finish()
     for item in collection.left_out[:NAMED_FILES]:
-        reporter.line(f"left out {item.path.name}: {item.reason}")
+        reporter.line(f"left out {item.file.name}: {item.reason}")
     if len(collection.left_out) > NAMED_FILES:
         reporter.line(f"left out {len(collection.left_out) - NAMED_FILES} more files")
     reasons = ", ".join(f"{count} {kind}" for kind, count in collection.reasons().most_common())

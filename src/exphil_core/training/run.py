@@ -208,7 +208,7 @@ def _data(ready: Prepared) -> dict[str, Any]:
         "training_sides": len(ready.training.sides),
         "training_games": sorted(info.game_hash for info in ready.training_games),
         "left_out": dict(Counter(item.kind for item in ready.left_out)),
-        "left_out_files": [{"file": item.path.name, "reason": item.reason} for item in ready.left_out],
+        "left_out_files": [{"file": item.file.name, "reason": item.reason} for item in ready.left_out],
     }
 
 

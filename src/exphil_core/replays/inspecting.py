@@ -1,0 +1,205 @@
+"""One replay's bytes: parsed once, for its facts and, where wanted, for its game."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from exphil_core.errors import ReplayError
+from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
+from exphil_core.melee.characters import BY_EXTERNAL, BY_INTERNAL
+from exphil_core.melee.stages import BY_EXTERNAL as STAGES_BY_EXTERNAL
+from exphil_core.replays.arrow import child, column
+from exphil_core.replays.facts import FileFacts, PlayerFacts
+from exphil_core.replays.fighters import read_characters, read_controller, refuse_implausible
+from exphil_core.replays.game import Game, GameInfo, Player
+from exphil_core.replays.outcome import ended, winners
+from exphil_core.replays.parsing import parse, parse_bytes
+from exphil_core.replays.slp import build_game, frame_rows, present_frames
+
+# Scenes that are games between people: 2 is VS mode, 8 is Slippi Online. Others are training mode, events and
+# special modes (30 is Giant Melee), some of which number their frames in ways of their own.
+PLAYABLE_SCENES = frozenset({2, 8})
+# Ten seconds of inputs tell games apart, and recordings that end at different moments still agree on them.
+HASHED_FRAMES = 600
+_PLAYABLE = FIRST_PLAYABLE_FRAME - FIRST_FRAME
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Replay:
+    """A replay that was looked into. `parsed` and `rows` are there where `facts` name no reason."""
+
+    facts: FileFacts
+    parsed: Any = None
+    rows: npt.NDArray[np.intp] | None = None
+
+    def game(self, rollback: str = "last") -> Game:
+        """All frames. Raises ReplayError with the reason where the replay can't be trained on."""
+        facts, rows = self.facts, self.rows
+        if facts.reason is not None or rows is None:
+            raise ReplayError(facts.reason or "no frames")
+        frames, start = self.parsed.frames, self.parsed.start
+        if rollback != "last":
+            rows = _frames(frames, start, rollback)
+        info = GameInfo(
+            path=Path(facts.file),
+            sha256=facts.sha256,
+            game_hash=facts.game_hash,
+            version=tuple(start["slippi"]["version"]),
+            stage=STAGES_BY_EXTERNAL[start["stage"]],
+            players=_seated(start),
+            rows=facts.rows,
+            rolled_back=facts.rollback_rows,
+        )
+        return build_game(self.parsed, rows, info)
+
+
+def inspect(content: bytes, name: str, path: Path | None = None) -> Replay:
+    """Look into the replay with these bytes, called `name`; `path` is a file on disk that holds them, if there is
+    one. Never raises: what is wrong with it is its facts' `reason`."""
+    facts = FileFacts(file=name, sha256=hashlib.sha256(content).hexdigest())
+    if not content:
+        return Replay(facts=attrs.evolve(facts, reason="empty file"))
+    try:
+        parsed = parse(path) if path is not None else parse_bytes(content)
+    except ReplayError as error:
+        return Replay(facts=attrs.evolve(facts, reason=str(error)))
+    facts = attrs.evolve(facts, **_of_start(parsed.start), **_of_file(parsed))
+    try:
+        _check_mode(parsed.start)
+        rows = _frames(parsed.frames, parsed.start, "last")
+    except ReplayError as error:
+        return Replay(facts=attrs.evolve(facts, reason=str(error)))
+    facts = attrs.evolve(facts, **_of_game(parsed, rows, facts.players))
+    return Replay(facts=facts, parsed=parsed, rows=rows)
+
+
+def _of_start(start: dict[str, Any]) -> dict[str, Any]:
+    stage = STAGES_BY_EXTERNAL.get(start["stage"])
+    return {
+        "version": tuple(start["slippi"]["version"]),
+        "stage": stage.name if stage else "",
+        "players": tuple(_player(seat) for seat in start["players"]),
+    }
+
+
+def _of_file(parsed: Any) -> dict[str, Any]:
+    """What can be said even of games that can't be trained on."""
+    ids = column(parsed.frames, "id")
+    items = child(parsed.frames, "item")
+    count = 0 if ids is None else len(ids)
+    frames = 0 if ids is None else len(np.unique(ids))
+    return {
+        "date": str((parsed.metadata or {}).get("startAt") or ""),
+        "end": ended(parsed.end),
+        "frames": frames,
+        "rows": count,
+        "rollback_rows": count - frames,
+        "item_rows": 0 if items is None else len(items.values),
+    }
+
+
+def _of_game(parsed: Any, rows: npt.NDArray[np.intp], players: tuple[PlayerFacts, ...]) -> dict[str, Any]:
+    """What two players' frames say. The number of frames is now that of the frames in which both are there."""
+    sides = _sides(parsed.frames, parsed.start)
+    won = winners(parsed.end, sides, rows, [player.port for player in players])
+    return {
+        "frames": len(rows),
+        "game_hash": _game_hash(parsed.start, players, sides, rows),
+        "players": tuple(
+            attrs.evolve(player, shares=_shares(side, rows), won=won[index])
+            for index, (player, side) in enumerate(zip(players, sides, strict=True))
+        ),
+    }
+
+
+def _player(seat: dict[str, Any]) -> PlayerFacts:
+    character = BY_EXTERNAL.get(seat["character"])
+    netplay = seat.get("netplay") or {}
+    return PlayerFacts(
+        port=int(seat["port"][1:]) - 1,
+        character=character.name if character else "",
+        human=seat["type"] == "Human",
+        tag=netplay.get("name") or seat.get("name_tag") or "",
+        code=netplay.get("code") or "",
+    )
+
+
+def _seated(start: dict[str, Any]) -> tuple[Player, Player]:
+    first, second = (
+        Player(
+            port=facts.port,
+            character=BY_EXTERNAL[seat["character"]],
+            human=facts.human,
+            tag=facts.tag,
+            code=facts.code,
+        )
+        for seat, facts in ((seat, _player(seat)) for seat in start["players"])
+    )
+    return first, second
+
+
+def _check_mode(start: dict[str, Any]) -> None:
+    """Refuse what is no game of two players on a stage that is known."""
+    scene = start.get("scene")
+    if scene is not None and scene["major"] not in PLAYABLE_SCENES:
+        raise ReplayError(f"not a normal game (scene {scene['major']}.{scene['minor']})")
+    seated = start["players"]
+    if len(seated) != 2 or start["is_teams"]:
+        raise ReplayError(f"not two players ({len(seated)}{', teams' if start['is_teams'] else ''})")
+    for seat in seated:
+        if seat["character"] not in BY_EXTERNAL:
+            raise ReplayError(f"not a normal game (character id {seat['character']})")
+    if start["stage"] not in STAGES_BY_EXTERNAL:
+        raise ReplayError(f"not a tournament stage (stage id {start['stage']})")
+
+
+def _sides(frames: Any, start: dict[str, Any], who: str = "leader") -> list[Any]:
+    ports = child(frames, "ports")
+    return [child(child(ports, seat["port"]), who) for seat in start["players"]]
+
+
+def _frames(frames: Any, start: dict[str, Any], rollback: str) -> npt.NDArray[np.intp]:
+    """The row of each frame in which both players are there. Raises ReplayError for what no game can hold."""
+    ids = column(frames, "id")
+    if ids is None or len(ids) == 0:
+        raise ReplayError("no frames")
+    rows = frame_rows(ids, rollback)
+    sides = _sides(frames, start)
+    present = present_frames(sides, rows)
+    if present <= _PLAYABLE:
+        raise ReplayError("cut short: ends before the players could move")
+    rows = rows[:present]
+    for side in (*sides, *_sides(frames, start, "follower")):
+        if side is not None:
+            refuse_implausible(side, rows)
+    return rows
+
+
+def _game_hash(
+    start: dict[str, Any], players: tuple[PlayerFacts, ...], sides: list[Any], rows: npt.NDArray[np.intp]
+) -> str:
+    """The game itself, whatever the file's bytes: both netplay players' recordings, or a file saved again with
+    other metadata, are one game. Made of the seed, the stage, who plays, and the first seconds' inputs."""
+    digest = hashlib.sha256()
+    who = [
+        (player.port, BY_EXTERNAL[seat["character"]].external)
+        for player, seat in zip(players, start["players"], strict=True)
+    ]
+    digest.update(repr((start["random_seed"], start["stage"], who)).encode())
+    first = rows[_PLAYABLE : _PLAYABLE + HASHED_FRAMES]
+    digest.update(np.stack([read_controller(side, first) for side in sides], axis=1).tobytes())
+    return digest.hexdigest()
+
+
+def _shares(side: Any, rows: npt.NDArray[np.intp]) -> dict[str, float]:
+    counts = np.bincount(read_characters(side)[rows])
+    named = {
+        BY_INTERNAL[i].name: count for i, count in enumerate(counts.tolist()) if count and i in BY_INTERNAL
+    }
+    return {name: round(count / len(rows), 4) for name, count in named.items()}

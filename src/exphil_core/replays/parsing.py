@@ -1,0 +1,61 @@
+"""peppi, the parser, behind one door: quiet, and with an ordinary exception for whatever goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from exphil_core.errors import ReplayError
+
+
+def parse(path: str | Path) -> Any:
+    """peppi's struct arrays of the file at `path`. Raises ReplayError where it can't be parsed."""
+    from peppi_py import _peppi
+
+    try:
+        with _silenced_stderr():
+            return _peppi.read_slippi(str(path), False)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        # A panic of the Rust code arrives as pyo3_runtime.PanicException, which is no Exception.
+        raise ReplayError(f"unreadable: {_brief(error)}") from None
+
+
+def parse_bytes(content: bytes) -> Any:
+    """The same for bytes, through a temporary file: peppi takes nothing but paths."""
+    handle, name = tempfile.mkstemp(prefix="exphil-", suffix=".slp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        return parse(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _silenced_stderr() -> Iterator[None]:
+    """peppi's panics print a Rust backtrace straight to file descriptor 2; the reason reaches us anyway."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # no stderr at all
+        yield
+        return
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(devnull, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(devnull)
+
+
+def _brief(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    kind = "the parser panicked: " if type(error).__name__ == "PanicException" else ""
+    return f"{kind}{text[:120]}"
