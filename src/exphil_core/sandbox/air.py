@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from exphil_core.melee.controller import STICK_STEPS
 from exphil_core.sandbox import actions as act
+from exphil_core.sandbox import holding
 from exphil_core.sandbox.attacks import aerial
 from exphil_core.sandbox.controller import JUMPS, SHOULDERS
 from exphil_core.sandbox.drift import drift
@@ -46,7 +47,7 @@ def _air_dodge(f: Fighter) -> bool:
 
 def _fly(f: Fighter) -> None:
     if options(f):
-        if f.action != act.ESCAPE_AIR and f.action not in act.SPECIALS_UP:
+        if f.action != act.ESCAPE_AIR and f.action not in f.rise.actions:
             drift(f)
         return
     drift(f)
@@ -78,7 +79,10 @@ def touch_down(f: Fighter) -> None:
     """What landing does to whatever `f` was doing in the air. The caller has put it on a surface."""
     action = f.action
     f.alight()
-    if action in act.AERIALS:
+    own = f.kit.landings.get(action)
+    if own is not None:
+        own(f)
+    elif action in act.AERIALS:
         cancelled = f.since_shoulder <= L_CANCEL_WINDOW
         f.l_cancel = 1 if cancelled else 2
         f.clock = MOVES[action].lag // (2 if cancelled else 1)
@@ -88,8 +92,10 @@ def touch_down(f: Fighter) -> None:
     elif action in (act.FALL_SPECIAL, act.ESCAPE_AIR):
         f.clock = LANDING_SPECIAL_LAG
         f.enter(act.LANDING_SPECIAL)
-    elif action in act.SPECIALS_UP:
+    elif action in f.rise.actions:
         land_rise(f)
+    elif action in act.ITEM_THROWS:
+        holding.land(f)
     elif action in act.SPECIALS_N:
         land_neutral(f)
     else:

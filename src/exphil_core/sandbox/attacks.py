@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from exphil_core.sandbox import actions as act
+from exphil_core.sandbox import holding
 from exphil_core.sandbox.controller import A, Z
 from exphil_core.sandbox.drift import drift, skid
 from exphil_core.sandbox.fighter import Fighter
-from exphil_core.sandbox.moves import MOVES, THROW_TOTAL
+from exphil_core.sandbox.moves import MOVES, THROW_TOTAL, Move
 
 CATCH_START, CATCH_END, CATCH_TOTAL = 7, 8, 30
 _TILT = 23
@@ -17,8 +18,10 @@ _TILT = 23
 def ground_attack(f: Fighter) -> bool:
     """Start the ground attack that this frame's input asks for, if any."""
     pad = f.pad
+    if f.pressed & (A | Z) and holding.handle(f):
+        return True
     if f.pressed & Z:
-        f.enter(act.CATCH)
+        catch(f)
     elif f.c_flicked:
         if abs(pad.cx) > abs(pad.cy):
             f.facing = 1.0 if pad.cx > 0 else -1.0
@@ -30,6 +33,18 @@ def ground_attack(f: Fighter) -> bool:
     else:
         return False
     return True
+
+
+def catch(f: Fighter) -> None:
+    """Reach out to grab."""
+    f.enter(act.CATCH)
+    if f.kit.grabs is not None:
+        f.kit.grabs(f)
+
+
+def move_of(f: Fighter) -> Move | None:
+    """The attack that the current action is, hitting or not."""
+    return f.kit.moves.get(f.action) or MOVES.get(f.action)
 
 
 def _choose_ground(f: Fighter) -> int:
@@ -50,6 +65,8 @@ def _choose_ground(f: Fighter) -> int:
 def aerial(f: Fighter) -> bool:
     """Start the aerial that this frame's input asks for, if any (Z counts as A in the air)."""
     pad = f.pad
+    if f.held is not None and f.pressed & (A | Z):
+        return holding.handle(f)
     if f.c_flicked:
         x, y = pad.cx, pad.cy
     elif f.pressed & (A | Z):
@@ -57,11 +74,12 @@ def aerial(f: Fighter) -> bool:
     else:
         return False
     if x == y == 0:
-        f.enter(act.AIR_N, 1)
+        action = act.AIR_N
     elif abs(y) > abs(x):
-        f.enter(act.AIR_UP if y > 0 else act.AIR_LOW, 1)
+        action = act.AIR_UP if y > 0 else act.AIR_LOW
     else:
-        f.enter(act.AIR_F if x * f.facing > 0 else act.AIR_B, 1)
+        action = act.AIR_F if x * f.facing > 0 else act.AIR_B
+    f.enter(f.kit.aerials.get(action, action), 1)
     return True
 
 
@@ -71,8 +89,10 @@ def _on_ground(f: Fighter) -> None:
         f.stand()
 
 
-def _in_air(f: Fighter) -> None:
-    if f.age > MOVES[f.action].total:
+def in_air(f: Fighter) -> None:
+    """A frame of an aerial."""
+    move = move_of(f)
+    if move is not None and f.age > move.total:
         f.fall()
     drift(f)
 
@@ -80,6 +100,7 @@ def _in_air(f: Fighter) -> None:
 def _catch(f: Fighter) -> None:
     skid(f)
     if f.age >= CATCH_TOTAL:
+        f.hold_nothing()
         f.stand()
 
 
@@ -91,7 +112,7 @@ def _throw(f: Fighter) -> None:
 
 HANDLERS: dict[int, Callable[[Fighter], None]] = {
     **{action: _on_ground for action in MOVES if action in act.GROUND_ATTACKS},
-    **dict.fromkeys(act.AERIALS, _in_air),
+    **dict.fromkeys(act.AERIALS, in_air),
     **dict.fromkeys(act.THROWS, _throw),
     act.CATCH: _catch,
 }

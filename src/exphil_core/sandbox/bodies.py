@@ -51,7 +51,7 @@ class Rise:
     """The up special: `start` frames, `travel` frames at `speed` along the stick, `end` frames, helpless.
 
     `ground` and `air` are the actions of the three phases. The default ones are stand-ins that collide with
-    no other special (Judge is 355 and up, Zelda's change 355 and up).
+    no other special of whoever has them (Zelda's change is 355 and up).
     """
 
     start: int = 14
@@ -61,6 +61,9 @@ class Rise:
     ground: tuple[int, int, int] = (353, 353, 353)
     air: tuple[int, int, int] = (354, 354, 354)
     intangible: bool = False
+    actions: frozenset[int] = attrs.field(
+        init=False, default=attrs.Factory(lambda self: frozenset(self.ground + self.air), takes_self=True)
+    )
 
 
 BODIES: dict[str, Body] = {
@@ -117,5 +120,10 @@ FIREFOX = Rise(start=24, travel=20, speed=3.8, ground=(353, 355, 355), air=(354,
 TELEPORT = Rise(
     start=7, travel=10, speed=4.975, end=15, ground=(353, 354, 355), air=(356, 357, 358), intangible=True
 )
-RISES: dict[str, Rise] = {"falco": FIREFOX, "fox": FIREFOX, "mewtwo": TELEPORT}
+# Fire, and the Links' spin attack, by the ids that real games show.
+FIRE = Rise(ground=(373, 373, 373), air=(374, 374, 374))
+SPIN = Rise(ground=(356, 356, 356), air=(357, 357, 357))
+RISES: dict[str, Rise] = {
+    "falco": FIREFOX, "fox": FIREFOX, "gameandwatch": FIRE, "link": SPIN, "mewtwo": TELEPORT, "younglink": SPIN,
+}  # fmt: skip
 DEFAULT_RISE = Rise()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from exphil_core.sandbox import actions as act
-from exphil_core.sandbox.attacks import CATCH_END, CATCH_START
+from exphil_core.sandbox.attacks import CATCH_END, CATCH_START, move_of
 from exphil_core.sandbox.defence import break_shield
 from exphil_core.sandbox.fighter import Fighter
-from exphil_core.sandbox.items import RADIUS, Item
-from exphil_core.sandbox.moves import MOVES, THROW_RELEASE, THROWS, UP, Move, Throw
+from exphil_core.sandbox.holding import drop
+from exphil_core.sandbox.items import Item
+from exphil_core.sandbox.moves import THROW_RELEASE, THROWS, UP, Move, Throw
 
 BODY_Y, BODY_RADIUS, SHIELD_RADIUS = 8.0, 6.0, 9.0
 CATCH_REACH, CATCH_HEIGHT = 14.0, 10.0
@@ -37,7 +38,7 @@ def vulnerable(f: Fighter) -> bool:
 
 def active_move(f: Fighter) -> Move | None:
     """The attack whose hit circle is out in this frame and has not connected yet."""
-    move = MOVES.get(f.action)
+    move = move_of(f)
     if move is None or f.connected or not move.start <= f.age <= move.end:
         return None
     if f.action in act.SPECIALS_N and f.shot is not None:
@@ -45,25 +46,24 @@ def active_move(f: Fighter) -> Move | None:
     return move
 
 
-def reaching(f: Fighter) -> Move | Throw | None:
-    """The attack or throw of `f` that reaches its opponent in this frame (grabs are asked for apart)."""
+def reaching(f: Fighter, foe: Fighter) -> Move | Throw | None:
+    """The attack or throw of `f` that reaches `foe` in this frame (grabs are asked for apart)."""
     if f.hitlag > 0:
         return None
     if f.action in act.THROWS:
-        return THROWS[f.action] if f.age == THROW_RELEASE and f.foe.action in act.THROWN else None
+        return THROWS[f.action] if f.age == THROW_RELEASE and foe.action in act.THROWN else None
     move = active_move(f)
     if move is None:
         return None
-    foe, scale = f.foe, f.body.reach
+    scale = f.body.reach
     dx = f.x + f.facing * move.dx * scale - foe.x
     dy = f.y + move.dy - foe.y - BODY_Y
     reach = move.radius * scale + (SHIELD_RADIUS if foe.action in act.GUARDS else BODY_RADIUS)
     return move if dx * dx + dy * dy <= reach * reach and vulnerable(foe) else None
 
 
-def land(f: Fighter, blow: Move | Throw) -> None:
+def land(f: Fighter, foe: Fighter, blow: Move | Throw) -> None:
     """Let a blow that reaches land. Both fighters' may, in one frame: what `f` does by now doesn't matter."""
-    foe = f.foe
     damage = blow.damage * f.body.power
     if isinstance(blow, Throw):
         foe.airborne = True
@@ -127,6 +127,7 @@ def hurt(
     foe.intangible = foe.charge = 0
     foe.fast_falling = False
     if tumbles:
+        drop(foe)
         action = act.DAMAGE_FLY_TOP if y >= UP[1] - 0.05 else act.DAMAGE_FLY
     else:
         action = (act.DAMAGE_AIR if foe.airborne else act.DAMAGE_GROUND) + min(int(force / 30), 2)
@@ -156,6 +157,7 @@ def grab(f: Fighter) -> None:
         throw = act.THROW_UP if pad.y > 0 else act.THROW_LOW
     elif pad.x * f.facing < 0:
         throw = act.THROW_B
+    f.hold_nothing()
     f.enter(throw, 1)
     foe.hold_nothing()
     foe.stop()
@@ -165,22 +167,23 @@ def grab(f: Fighter) -> None:
     foe.enter(act.THROWN_F + throw - act.THROW_F, 1)
 
 
-def shoot(item: Item, owner: Fighter) -> None:
-    """Resolve what a flying projectile does to its owner's opponent."""
-    foe = owner.foe
-    if not item.launched or item.timer <= 0:
+def shoot(item: Item, owner: Fighter, foe: Fighter) -> None:
+    """Resolve what a flying projectile of `owner`, or an explosion, does to `foe` (who may be the owner)."""
+    if not item.active or not item.hits(foe):
         return
     shielded = foe.action in act.GUARDS
     dx, dy = item.x - foe.x, item.y - foe.y - BODY_Y
-    reach = RADIUS + item.charge * 0.03 + (SHIELD_RADIUS if shielded else BODY_RADIUS)
+    reach = item.reach + (SHIELD_RADIUS if shielded else BODY_RADIUS)
     if dx * dx + dy * dy > reach * reach or not vulnerable(foe):
         return
-    item.timer = 0.0
+    if foe.kit.catches is not None and foe.kit.catches(foe, item):
+        return
+    item.struck(foe)
     damage = item.damage
     if shielded:
-        _hit_shield(foe, damage, item.facing)
+        _hit_shield(foe, damage, item.push(foe))
     elif item.shot.knockback:
-        hurt(foe, owner, damage, item.shot.knockback, 40.0, (0.94 * item.facing, 0.342))
+        hurt(foe, owner, damage, item.shot.knockback, 40.0, (0.94 * item.push(foe), 0.342))
         credit(owner, SHOT_ATTACK)
     else:
         # Fox's laser: damage without a flinch.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from exphil_core.sandbox import actions as act
+from exphil_core.sandbox.attacks import catch
 from exphil_core.sandbox.controller import ALL, JUMPS, A, B, Z
 from exphil_core.sandbox.drift import drift, skid
 from exphil_core.sandbox.fighter import FULL_SHIELD, Fighter
@@ -36,7 +37,7 @@ def _guard(f: Fighter) -> None:
         return
     pad = f.pad
     if f.pressed & (Z | A):
-        f.enter(act.CATCH)
+        catch(f)
     elif jump_squat(f):
         return
     elif f.flung_x or (f.c_flicked and abs(pad.cx) > abs(pad.cy)):

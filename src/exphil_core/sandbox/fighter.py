@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import random
+from typing import TYPE_CHECKING
+
 import attrs
 
-from exphil_core.melee.characters import Character
+from exphil_core.melee.characters import NANA_INTERNAL, Character
 from exphil_core.sandbox import actions as act
 from exphil_core.sandbox.arena import Arena
 from exphil_core.sandbox.bodies import BODIES, DEFAULT_RISE, RISES, SHOTS, Body, Rise, Shot
 from exphil_core.sandbox.controller import NEUTRAL, SHOULDERS, Controller, Z
 from exphil_core.sandbox.items import Item
+from exphil_core.sandbox.kit import NO_KIT, Kit
 from exphil_core.sandbox.state import NO_GROUND, NOBODY, FighterState
+
+if TYPE_CHECKING:
+    from exphil_core.sandbox.link_items import Bomb, Boomerang
 
 FULL_SHIELD = 60.0
 STOCKS = 4
@@ -20,6 +27,8 @@ FRESH = 3
 # An L-cancel counts when a shoulder or Z was pressed at most 7 frames before landing; a tech 20.
 L_CANCEL_WINDOW, TECH_WINDOW = 7, 20
 FAR_PAST = 1000
+# Each stock of Game & Watch's begins as if Judge had drawn 1 and then 2 (from the decompiled game).
+FIRST_JUDGED = (1, 2)
 
 _HITLAG, _HIT_VICTIM, _SHIELDING, _FASTFALL = 0x20, 0x10, 0x01, 0x08
 _SHIELD_2, _HITSTUN, _GONE, _DEAD = 0x80, 0x02, 0x80, 0xC0
@@ -27,7 +36,10 @@ _SHIELD_2, _HITSTUN, _GONE, _DEAD = 0x80, 0x02, 0x80, 0xC0
 
 @attrs.define(eq=False, kw_only=True)
 class Fighter:
-    """A fighter. `port` counts from 0; `jumps` is what is left; ages, timers and stuns are in frames."""
+    """A fighter. `port` counts from 0; `jumps` is what is left; ages, timers and stuns are in frames.
+
+    `held` is a bomb in the hand, `in_reach` all bombs of the game; `luck` is what the game draws for this fighter.
+    """
 
     character: Character
     arena: Arena
@@ -39,6 +51,11 @@ class Fighter:
     shot: Shot | None = attrs.field(init=False)
     rise: Rise = attrs.field(init=False)
     foe: Fighter = attrs.field(init=False)
+    # Nana, for Popo; she has a leader instead.
+    partner: Fighter | None = None
+    leader: Fighter | None = None
+    kit: Kit = NO_KIT
+    luck: random.Random = attrs.field(factory=lambda: random.Random(0))
     action: int = act.ENTRY
     age: float = -1.0
     airborne: bool = True
@@ -70,6 +87,11 @@ class Fighter:
     charge: int = 0
     item: Item | None = None
     fired: Item | None = None
+    held: Bomb | None = None
+    in_reach: list[Bomb] = attrs.field(factory=list)
+    boomerang: Boomerang | None = None
+    judged: tuple[int, int] = FIRST_JUDGED
+    bucket: int = 0
     stale: list[int] = attrs.field(factory=list)
     pad: Controller = NEUTRAL
     pressed: int = 0
@@ -79,10 +101,16 @@ class Fighter:
     c_flicked: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self.body = BODIES[self.character.name]
-        self.shot = SHOTS.get(self.character.name)
-        self.rise = RISES.get(self.character.name, DEFAULT_RISE)
+        self.become(self.character, self.kit)
         self.jumps = self.body.jumps - 1
+
+    def become(self, character: Character, kit: Kit) -> None:
+        """Be `character` from now on, with its body and its specials."""
+        self.character = character
+        self.kit = kit
+        self.body = BODIES[character.name]
+        self.shot = SHOTS.get(character.name)
+        self.rise = RISES.get(character.name, DEFAULT_RISE)
 
     # -- inputs -----------------------------------------------------------------------------------------
 
@@ -173,6 +201,11 @@ class Fighter:
         """Slippi's: 0 vulnerable, 1 invulnerable after a rebirth, 2 intangible."""
         return 2 if self.intangible > 0 else 1 if self.invulnerable > 0 else 0
 
+    @property
+    def internal(self) -> int:
+        """The character's id in replays' frames."""
+        return self.character.internal if self.leader is None else NANA_INTERNAL
+
     def snapshot(self) -> FighterState:
         """This frame as Slippi's post-frame event tells it."""
         action, airborne = self.action, self.airborne
@@ -187,7 +220,7 @@ class Fighter:
         # Outside damage states Slippi's field is another quantity, here as in Melee a shield's clock.
         misc = self.hitstun if hurt else float(self.clock) if shielding or action == act.GUARD_OFF else 0.0
         return FighterState(
-            self.character.internal, action, self.x, self.y, self.facing, self.percent, self.shield,
+            self.internal, action, self.x, self.y, self.facing, self.percent, self.shield,
             self.last_attack, self.combo, self.last_hit_by, self.stocks, self.age,
             0, flags_1, _SHIELD_2 if shielding else 0, _HITSTUN if hurt and self.hitstun > 0 else 0,
             _DEAD if dead else _GONE if action == act.REBIRTH else 0,

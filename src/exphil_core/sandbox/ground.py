@@ -182,7 +182,7 @@ def _landing(f: Fighter) -> None:
         f.stand()
 
 
-def _landing_lag(f: Fighter) -> None:
+def landing_lag(f: Fighter) -> None:
     """After an aerial or a helpless fall: `clock` counts the lag down."""
     skid(f)
     f.clock -= 1
@@ -204,6 +204,6 @@ HANDLERS: dict[int, Callable[[Fighter], None]] = {
     act.SQUAT_WAIT: _crouch,
     act.SQUAT_RV: _uncrouch,
     act.LANDING: _landing,
-    act.LANDING_SPECIAL: _landing_lag,
-    **dict.fromkeys(range(act.LANDING_AIR_N, act.LANDING_AIR_LOW + 1), _landing_lag),
+    act.LANDING_SPECIAL: landing_lag,
+    **dict.fromkeys(range(act.LANDING_AIR_N, act.LANDING_AIR_LOW + 1), landing_lag),
 }

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from exphil_core.sandbox import actions as act
 from exphil_core.sandbox.air import options
 from exphil_core.sandbox.drift import drift, sink, skid
-from exphil_core.sandbox.fighter import FULL_SHIELD, Fighter
+from exphil_core.sandbox.fighter import FIRST_JUDGED, FULL_SHIELD, Fighter
+from exphil_core.sandbox.holding import drop
 from exphil_core.sandbox.state import NO_GROUND, NOBODY
 
 # Frames of each phase as measured on real games: 60 dead, 60 descending by 0.93 units, up to 240 waiting.
@@ -71,7 +72,9 @@ def die(f: Fighter, action: int) -> None:
     """Lose a stock. Percent stays on show until the rebirth, as in Melee."""
     f.stocks -= 1
     f.hold_nothing()
+    drop(f)
     f.charge = 0
+    f.judged = FIRST_JUDGED
     f.stop()
     f.airborne = True
     f.hitlag = f.hitstun = 0.0
@@ -84,9 +87,7 @@ def die(f: Fighter, action: int) -> None:
 def _dead(f: Fighter) -> None:
     f.age = -1.0
     f.clock += 1
-    if f.clock < DEAD_FRAMES:
-        return
-    if f.stocks <= 0:
+    if f.clock < DEAD_FRAMES or f.stocks <= 0 or f.leader is not None:
         return
     f.percent = 0.0
     f.shield = FULL_SHIELD

@@ -114,7 +114,8 @@ Watch = Callable[[GameState, Sequence[Controller]], None]
 
 def play(match: Match, watch: Watch | None = None) -> bytes:
     """Play a match and return its replay file; `watch` sees each frame's state and controllers."""
-    setup = match.setup
+    melee_seed = int(match.rng("melee").random() * 0x10000)
+    setup = attrs.evolve(match.setup, seed=melee_seed)
     game = Game(setup)
     players = [
         ScriptedPlayer(setup, index, style, match.rng(f"player{index}"))
@@ -124,7 +125,6 @@ def play(match: Match, watch: Watch | None = None) -> bytes:
         Label(f"sandbox {s.name}", f"DEMO#{port}{i}")
         for i, (s, port) in enumerate(zip(match.styles, setup.ports, strict=True))
     )
-    melee_seed = int(match.rng("melee").random() * 0x10000)
     writer = ReplayWriter(setup, (labels[0], labels[1]), melee_seed)
     one, two = players
     while not game.over:

@@ -15,11 +15,9 @@ HANG_Y, CATCH_X, CATCH_BOTTOM, CATCH_TOP = -18.0, 11.0, -26.0, -2.0
 _RUNS_OFF = frozenset((act.DASH, act.RUN, act.RUN_BRAKE, act.LANDING_SPECIAL)) | act.DAMAGE
 _HELD_STILL = act.DEAD | act.LEDGE | act.ENTRIES | act.THROWN | {act.CLIFF_CLIMB_SLOW, act.CLIFF_CLIMB_QUICK}
 _DESCENDING = frozenset((act.REBIRTH, act.REBIRTH_WAIT))
-_CATCHES_LEDGE = (
-    frozenset((act.FALL, act.FALL_AERIAL, act.FALL_SPECIAL, act.DAMAGE_FALL, act.JUMP_F, act.JUMP_B))
-    | {act.JUMP_AERIAL_F, act.JUMP_AERIAL_B}
-    | frozenset(act.SPECIALS_UP)
-)
+_CATCHES_LEDGE = frozenset(
+    (act.FALL, act.FALL_AERIAL, act.FALL_SPECIAL, act.DAMAGE_FALL, act.JUMP_F, act.JUMP_B)
+) | {act.JUMP_AERIAL_F, act.JUMP_AERIAL_B}
 
 
 def move(f: Fighter) -> None:
@@ -89,7 +87,9 @@ def _lands(f: Fighter, old_y: float) -> bool:
 
 
 def _catch_ledge(f: Fighter) -> None:
-    if f.regrab or f.action not in _CATCHES_LEDGE or not CATCH_BOTTOM <= f.y <= CATCH_TOP:
+    if f.regrab or not (f.action in _CATCHES_LEDGE or f.action in f.rise.actions):
+        return
+    if not CATCH_BOTTOM <= f.y <= CATCH_TOP:
         return
     stage = f.arena.stage
     side = 1.0 if f.x > 0 else -1.0

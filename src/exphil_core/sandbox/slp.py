@@ -7,6 +7,7 @@ files of 3.16.0 and 3.18.0. All numbers are big-endian.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Sequence
 
 from exphil_core.melee import FIRST_FRAME
@@ -56,12 +57,14 @@ class ReplayWriter:
         self._seed = seed & 0xFFFFFFFF
         self._parts = [_payload_sizes(), game_start(VERSION, setup, labels, self._seed)]
         self._before: tuple[FighterState, FighterState] | None = None
+        self._partners: tuple[FighterState | None, FighterState | None] | None = None
+        self._played: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
         self._frames = 0
         self._last = FIRST_FRAME - 1
 
     def add(self, state: GameState, controllers: Sequence[Controller]) -> None:
         """Append one frame: the controllers in force in it and the state that resulted."""
-        frame, fighters, items = state
+        frame, fighters, items, _ = state
         seed = (self._seed + _SEED_STEP * self._frames) & 0xFFFFFFFF
         add = self._parts.append
         ports = self._setup.ports
@@ -69,20 +72,33 @@ class ReplayWriter:
         if not self._frames and self._setup.stage.external == _FOUNTAIN_STAGE:
             self._add_fountain(frame)
         # The pre-frame's state, position and percent are the previous frame's.
-        before = self._before or fighters
-        for port, f, pad in zip(ports, before, controllers, strict=True):
-            add(_PRE.pack(PRE, frame, port, 0, seed, f.state, f.x, f.y, f.direction))
-            add(pad.head)
-            add(_PERCENT.pack(f.percent))
-            add(pad.tail)
+        before, befores = self._before or fighters, self._partners or state.partners
+        for seat, (port, f, pad) in enumerate(zip(ports, before, controllers, strict=True)):
+            self._add_pre(frame, port, 0, seed, f, pad)
+            nana = befores[seat] or state.partners[seat]
+            if nana is not None and state.partners[seat] is not None:
+                self._add_pre(frame, port, 1, seed, nana, pad)
         for item in items:
             add(_ITEM.pack(ITEM, frame, *item))
-        add(_POST.pack(POST, frame, ports[0], 0, *fighters[0]))
-        add(_POST.pack(POST, frame, ports[1], 0, *fighters[1]))
+        for seat, (port, f) in enumerate(zip(ports, fighters, strict=True)):
+            add(_POST.pack(POST, frame, port, 0, *f))
+            self._played[seat][f.character] += 1
+            nana = state.partners[seat]
+            if nana is not None:
+                add(_POST.pack(POST, frame, port, 1, *nana))
         add(_BOOKEND.pack(BOOKEND, frame, frame))
-        self._before = fighters
+        self._before, self._partners = fighters, state.partners
         self._frames += 1
         self._last = frame
+
+    def _add_pre(
+        self, frame: int, port: int, follower: int, seed: int, f: FighterState, pad: Controller
+    ) -> None:
+        add = self._parts.append
+        add(_PRE.pack(PRE, frame, port, follower, seed, f.state, f.x, f.y, f.direction))
+        add(pad.head)
+        add(_PERCENT.pack(f.percent))
+        add(pad.tail)
 
     def _add_fountain(self, frame: int) -> None:
         """Fountain of Dreams' side platforms: 0 is the right one, 1 the left one. They never move here."""
@@ -102,11 +118,9 @@ class ReplayWriter:
         players: dict[str, ubjson.Value] = {
             str(port): {
                 "names": {"netplay": label.name, "code": label.code},
-                "characters": {str(character.internal): self._frames},
+                "characters": {str(internal): frames for internal, frames in sorted(played.items())},
             }
-            for port, character, label in zip(
-                self._setup.ports, self._setup.characters, self._labels, strict=True
-            )
+            for port, played, label in zip(self._setup.ports, self._played, self._labels, strict=True)
         }
         return {
             "startAt": started_at, "lastFrame": self._last, "players": players, "playedOn": "exphil-sandbox",

@@ -1,7 +1,7 @@
 """Special moves: the neutral one (a projectile, or a slow punch) and the up one (teleport, or a rise).
 
-Side and down specials are left out: B with any direction but up is the neutral special. `clock` counts the
-frames since a special began.
+Who has side and down specials has them in its kit; for anybody else B with any direction but up is the neutral
+special. `clock` counts the frames since a special began.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 from exphil_core.melee.controller import STICK_STEPS
 from exphil_core.sandbox import actions as act
-from exphil_core.sandbox.bodies import Shot
+from exphil_core.sandbox.bodies import DEFAULT_RISE, RISES, Shot
 from exphil_core.sandbox.controller import SHOULDERS, B
 from exphil_core.sandbox.drift import drift, sink, skid
 from exphil_core.sandbox.fighter import Fighter
 from exphil_core.sandbox.items import MUZZLE_X, MUZZLE_Y, Item
+from exphil_core.sandbox.kit import Handler
 from exphil_core.sandbox.moves import MOVES
 
 SHOT_LAUNCH, SHOT_TOTAL = 10, 28
@@ -39,7 +40,10 @@ def special(f: Fighter) -> bool:
             f.vx *= 0.5
             f.vy = f.vy * 0.4 if f.vy > 0 else 0.0
         return True
-    if f.shot is not None and f.shot.charge:
+    own = _own_special(f)
+    if own is not None:
+        own(f)
+    elif f.shot is not None and f.shot.charge:
         full = f.charge >= f.shot.charge
         action = act.SPECIAL_N_FIRE if full else act.SPECIAL_N_START
         if full:
@@ -48,6 +52,17 @@ def special(f: Fighter) -> bool:
     else:
         f.enter(act.SHOT_AIR if f.airborne else act.SHOT_GROUND, 1)
     return True
+
+
+def _own_special(f: Fighter) -> Handler | None:
+    """What the character's kit has for this direction."""
+    pad = f.pad
+    if pad.y <= -_UP_THRESHOLD and -pad.y > abs(pad.x):
+        return f.kit.down or f.kit.neutral
+    if abs(pad.x) >= _UP_THRESHOLD and f.kit.side is not None:
+        f.facing = 1.0 if pad.x > 0 else -1.0
+        return f.kit.side
+    return f.kit.neutral
 
 
 # -- up special -----------------------------------------------------------------------------------------
@@ -119,7 +134,7 @@ def _end_rise(f: Fighter) -> None:
 def travelling(f: Fighter) -> bool:
     """Whether an up special is on its way (it may run off an edge and catch a ledge from below)."""
     rise = f.rise
-    return f.action in act.SPECIALS_UP and rise.start <= f.clock < rise.start + rise.travel
+    return f.action in rise.actions and rise.start <= f.clock < rise.start + rise.travel
 
 
 def run_off(f: Fighter) -> None:
@@ -247,7 +262,8 @@ def land_neutral(f: Fighter) -> None:
         f.enter(act.LANDING)
 
 
+_RISING = frozenset().union(DEFAULT_RISE.actions, *(rise.actions for rise in RISES.values()))
 HANDLERS: dict[int, Callable[[Fighter], None]] = {
     **dict.fromkeys(act.SPECIALS_N, _neutral),
-    **dict.fromkeys(act.SPECIALS_UP, _rise),
+    **dict.fromkeys(_RISING, _rise),
 }

@@ -71,8 +71,10 @@ class ItemState(NamedTuple):
 
 
 class GameState(NamedTuple):
-    """One frame: Slippi's frame id, the two fighters in the order of their ports, the items."""
+    """One frame: Slippi's frame id, the two fighters in the order of their ports, the items, and each fighter's
+    partner (Nana, for Ice Climbers whose Nana lives)."""
 
     frame: int
     fighters: tuple[FighterState, FighterState]
     items: tuple[ItemState, ...]
+    partners: tuple[FighterState | None, FighterState | None] = (None, None)
