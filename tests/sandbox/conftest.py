@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
@@ -54,7 +54,25 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
 
 @pytest.fixture(scope="session")
 def short(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
-    """Six half-minute games with other characters, for the slow readers."""
+    """Nine half-minute games with other characters, for the slow readers; the last three with partners, changes
+    and bombs."""
     folder = tmp_path_factory.mktemp("short")
     cast = [BY_NAME[name] for name in ("mewtwo", "samus", "falco", "jigglypuff", "gameandwatch", "link")]
-    return [record(plan_match(11, number, 0.5, cast, stages.STAGES), folder) for number in range(6)]
+    own = [BY_NAME[name] for name in ("iceclimbers", "zelda", "younglink")]
+    return [
+        *(record(plan_match(11, number, 0.5, cast, stages.STAGES), folder) for number in range(6)),
+        *(record(plan_match(12, number, 0.5, own, stages.STAGES), folder) for number in range(3)),
+    ]
+
+
+@pytest.fixture
+def play_out(tmp_path: Path) -> Callable[..., list[Recording]]:
+    """Record `count` one-minute games of a cast, by names."""
+
+    def games(*names: str, count: int = 5, seed: int = 3) -> list[Recording]:
+        cast = [BY_NAME[name] for name in names]
+        return [
+            record(plan_match(seed, number, 1.0, cast, stages.STAGES), tmp_path) for number in range(count)
+        ]
+
+    return games

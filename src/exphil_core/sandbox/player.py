@@ -12,7 +12,7 @@ from collections import deque
 from exphil_core.sandbox.controller import NEUTRAL, Controller
 from exphil_core.sandbox.game import Setup
 from exphil_core.sandbox.hand import Hand, Step
-from exphil_core.sandbox.situation import URGENT, Situation, judge
+from exphil_core.sandbox.situation import TROUBLE, URGENT, Situation, judge
 from exphil_core.sandbox.state import GameState
 from exphil_core.sandbox.styles import Habits, Style
 from exphil_core.sandbox.tactics import Tactics
@@ -41,7 +41,11 @@ class ScriptedPlayer:
         view = self._seen[0]
         me, foe = view.fighters[self._index], view.fighters[1 - self._index]
         self._tactics.notice(me, foe)
+        alarm = self._tactics.watch(view)
         situation = judge(me, foe, self._arena_edge, self._tactics.wants_to_follow)
+        if alarm and situation not in TROUBLE and not me.airborne:
+            self._plan = []
+            self._left = 0
         if situation is not self._situation:
             if situation in URGENT:
                 self._plan = []

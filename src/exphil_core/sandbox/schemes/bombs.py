@@ -1,0 +1,121 @@
+"""Bombs: what one does depends on who has one and on how long it will still burn."""
+
+from __future__ import annotations
+
+from exphil_core.sandbox import links
+from exphil_core.sandbox.controller import A
+from exphil_core.sandbox.game import Setup
+from exphil_core.sandbox.hand import Step
+from exphil_core.sandbox.holding import PICK_RANGE
+from exphil_core.sandbox.link_items import BOMB_EXPLODING, BOMB_RESTING, BOMB_THROWN, IN_HAND
+from exphil_core.sandbox.phrases import Phrases, Plan
+from exphil_core.sandbox.schemes.base import Scheme
+from exphil_core.sandbox.situation import Situation
+from exphil_core.sandbox.state import FighterState, GameState, ItemState
+
+BOMBS = tuple(kinds[0] for kinds in links.ITEMS.values())
+BOOMERANGS = tuple(kinds[1] for kinds in links.ITEMS.values())
+# Frames left: below `HOT` it must go, below `WARM` it is thrown at who is near or laid down; worth picking up above.
+HOT, WARM, WORTH_IT = 60, 170, 110
+THROW_RANGE, DANGER, SEE_IT = 65.0, 45.0, 40.0
+
+
+def throw(say: Phrases, me: FighterState, side: int) -> Plan:
+    """What is in the hand, ahead to `side`."""
+    return [*say.face(me, side), Step(2, side * 45), Step(2, side * 45, buttons=A), Step(say.about(16))]
+
+
+class Bombs(Scheme):
+    """The Links' own: a fresh bomb is kept in hand, a warm one thrown or laid down, a hot one got rid of."""
+
+    def __init__(self, setup: Setup, index: int, phrases: Phrases) -> None:
+        super().__init__(setup, index, phrases)
+        self._left: float | None = None  # on the fuse of the one in hand
+        self._out = self._away = False
+
+    def watch(self, view: GameState) -> None:
+        """Look after the own bomb and boomerang."""
+        bombs = [b for b in self._items(view, BOMBS) if b.state != BOMB_EXPLODING]
+        held = [b for b in bombs if b.owner == self._port and b.state == IN_HAND]
+        left = held[0].timer if held else None
+        was_hot = self._left is not None and self._left <= HOT
+        if left is not None and left <= HOT and not was_hot:
+            self.alarm = True
+        self._left = left
+        self._out = bool(bombs)
+        self._away = any(item.owner == self._port for item in self._items(view, BOOMERANGS))
+
+    def plan(self, situation: Situation, me: FighterState, foe: FighterState) -> Plan | None:
+        """By the fuse of the bomb in hand; with empty hands, something to throw."""
+        side, distance = self._say.side(me, foe), abs(foe.x - me.x)
+        if self._left is not None:
+            return self._with_bomb(self._left, me, side, distance)
+        if me.airborne or situation not in (Situation.MIDDLE, Situation.FAR):
+            return None
+        if not self._out and self._say.chance(0.5):
+            return self._special(0, -1, links.BOMB_FRAMES - 4)
+        if not self._away and self._say.chance(0.25):
+            return self._special(side, 0, links.RANG_FRAMES - 6)
+        return None
+
+    def _with_bomb(self, left: float, me: FighterState, side: int, distance: float) -> Plan | None:
+        if left <= HOT:
+            return throw(self._say, me, side)
+        if left <= WARM:
+            if distance < THROW_RANGE:
+                return throw(self._say, me, side)
+            if not me.airborne:
+                return [Step(3, 0, -60), Step(2, 0, -60, buttons=A), Step(self._say.about(18))]
+            return None
+        # A fresh one is kept: back and forth out of reach.
+        return [self._say.dash(-side, 9), self._say.walk(side, 12), Step(self._say.about(4))]
+
+
+class AgainstBombs(Scheme):
+    """Whoever meets a Link: away from a hot bomb, pick up a fresh one and throw it back, shield a flying one."""
+
+    def __init__(self, setup: Setup, index: int, phrases: Phrases) -> None:
+        super().__init__(setup, index, phrases)
+        self._throws_back = setup.characters[index].name not in links.ITEMS
+        self._bombs: list[ItemState] = []
+        self._flying = False
+
+    def watch(self, view: GameState) -> None:
+        """Look at all bombs; one that comes flying is an alarm."""
+        self._bombs = [b for b in self._items(view, BOMBS) if b.state != BOMB_EXPLODING]
+        me = view.fighters[self._index]
+        flying = any(
+            b.state == BOMB_THROWN and b.owner != self._port and abs(b.x - me.x) < SEE_IT for b in self._bombs
+        )
+        self.alarm = self.alarm or (flying and not self._flying)
+        self._flying = flying
+
+    def plan(self, situation: Situation, me: FighterState, foe: FighterState) -> Plan | None:
+        """The nearest reason first: in the own hand, in the air, at the feet, in the opponent's hand."""
+        say, side = self._say, self._say.side(me, foe)
+        held = [b for b in self._bombs if b.state == IN_HAND]
+        if any(b.owner == self._port for b in held):
+            if not self._throws_back:
+                return None
+            return throw(self._say, me, side)
+        if me.airborne:
+            return None
+        if self._flying:
+            return [Step(say.about(18), buttons=say.shield_button), Step(4)]
+        for bomb in self._bombs:
+            if bomb.state == BOMB_RESTING and abs(bomb.x - me.x) < SEE_IT and abs(bomb.y - me.y) < 8.0:
+                return self._at_my_feet(bomb, me)
+        hot = any(b.owner == self._foes_port and b.timer <= WARM for b in held)
+        if hot and abs(foe.x - me.x) < DANGER + 20.0 and abs(me.x - 25.0 * side) < self._edge:
+            return [say.dash(-side, 13), Step(say.about(3))]
+        return None
+
+    def _at_my_feet(self, bomb: ItemState, me: FighterState) -> Plan:
+        say = self._say
+        towards = 1 if bomb.x >= me.x else -1
+        if bomb.timer < WORTH_IT:
+            away = -towards if abs(me.x - 25.0 * towards) < self._edge else towards
+            return [say.dash(away, 13), Step(say.about(3))]
+        if abs(bomb.x - me.x) > PICK_RANGE - 3.0:
+            return [say.walk(towards, 5)]
+        return [Step(2), Step(2, buttons=A), Step(say.about(8))]

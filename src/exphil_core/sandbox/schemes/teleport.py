@@ -1,0 +1,104 @@
+"""The answer to Mewtwo's Teleport: it depends on where he started and which way he went.
+
+When he appears nothing on the screen says any more where he came from: whoever answers must have followed him.
+"""
+
+from __future__ import annotations
+
+from exphil_core.sandbox import actions as act
+from exphil_core.sandbox.controller import Z
+from exphil_core.sandbox.game import Setup
+from exphil_core.sandbox.hand import Step
+from exphil_core.sandbox.phrases import Phrases, Plan
+from exphil_core.sandbox.schemes.base import Scheme
+from exphil_core.sandbox.situation import Situation
+from exphil_core.sandbox.state import FighterState, GameState
+
+# He rose if he went up by more than `ROSE`, came from afar if he started further away than `AFAR`.
+ROSE, AFAR = 10.0, 50.0
+ANSWERED_WITHIN, IGNORED = 14, 0.06
+# How often he teleports of his own accord.
+_BLINKS = {
+    Situation.FAR: 0.4, Situation.MIDDLE: 0.25, Situation.BELOW: 0.3, Situation.ABOVE: 0.2, Situation.CLOSE: 0.15,
+    Situation.THREAT: 0.1,
+}  # fmt: skip
+_STARTS, _ENDS = (act.TELEPORT, act.TELEPORT_AIR), (act.TELEPORT + 2, act.TELEPORT_AIR + 2)
+
+
+class AgainstTeleport(Scheme):
+    """Turns round and strikes if he passed, jumps after him if he rose, shields if he came from afar, else dodges."""
+
+    def __init__(self, setup: Setup, index: int, phrases: Phrases) -> None:
+        super().__init__(setup, index, phrases)
+        self._state = 0
+        self._start: tuple[float, float] | None = None
+        self._since_end = ANSWERED_WITHIN
+
+    def watch(self, view: GameState) -> None:
+        """Note where he starts and when he appears."""
+        foe = view.fighters[1 - self._index]
+        self._since_end += 1
+        if foe.state in _STARTS and self._state not in _STARTS:
+            self._start = (foe.x, foe.y)
+        if foe.state in _ENDS and self._state not in _ENDS and self._start is not None:
+            self._since_end = 0
+            self.alarm = True
+        self._state = foe.state
+
+    def plan(self, situation: Situation, me: FighterState, foe: FighterState) -> Plan | None:
+        """One answer to each teleport, if there is time for it."""
+        if self._since_end >= ANSWERED_WITHIN or self._start is None or me.airborne:
+            return None
+        (x, y), self._start = self._start, None
+        say = self._say
+        if say.chance(IGNORED):
+            return None
+        side = say.side(me, foe)
+        if (x - me.x) * side < 0:
+            return [Step(2, cx=80 * side), *say.rest(30, side)]
+        if foe.y - y > ROSE:
+            return [*say.jump(side, short=False), Step(3), Step(2, cy=80), Step(14)]
+        if abs(x - me.x) > AFAR:
+            held = Step(say.about(16), buttons=say.shield_button)
+            return [held, held._replace(frames=2, buttons=held.buttons | Z), Step(12)]
+        return [say.dash(-side, 12), say.dash(side, 10), Step(3, buttons=Z), *say.rest(18, side)]
+
+
+class Blink(Scheme):
+    """Mewtwo's own: out of the dance he teleports through, over or away from the opponent, in turns; and grabs
+    whom he came out behind."""
+
+    # Along x by the opponent's side, and up.
+    _WAYS = ((1.0, 0.0), (1.0, 0.6), (-1.0, 0.0), (0.8, 0.0), (0.35, 1.0))
+
+    def __init__(self, setup: Setup, index: int, phrases: Phrases) -> None:
+        super().__init__(setup, index, phrases)
+        self._turn = self._state = self._side = 0
+        self._passed = False
+
+    def watch(self, view: GameState) -> None:
+        """Note on which side the opponent was at the start."""
+        me, foe = view.fighters[self._index], view.fighters[1 - self._index]
+        side = self._say.side(me, foe)
+        if me.state in _STARTS and self._state not in _STARTS:
+            self._side = side
+        if me.state in _ENDS and self._state not in _ENDS:
+            self._passed = side != self._side
+        self._state = me.state
+
+    def plan(self, situation: Situation, me: FighterState, foe: FighterState) -> Plan | None:
+        """A grab behind the opponent, or sometimes a teleport."""
+        if me.airborne or situation not in _BLINKS:
+            return None
+        side = self._say.side(me, foe)
+        if self._passed:
+            self._passed = False
+            return [*self._say.face(me, side), Step(3, side * 45, buttons=Z), *self._say.rest(20, side)]
+        if not self._say.chance(_BLINKS[situation]):
+            return None
+        self._turn += 1
+        x, y = self._WAYS[self._turn % len(self._WAYS)]
+        x *= side
+        if abs(me.x + 50.0 * x) > self._edge and y < 0.5:
+            x = -x
+        return [*self._say.teleport((x, y)), Step(10)]
