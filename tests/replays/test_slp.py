@@ -18,9 +18,11 @@ from exphil_core.melee.stages import STAGES
 from exphil_core.replays.arrow import child, column
 from exphil_core.replays.controller import BUTTON_PART, valid
 from exphil_core.replays.fighters import DAMAGE_ACTIONS
+from exphil_core.replays.filters import GameFilter, select
 from exphil_core.replays.game import STATE, Game
 from exphil_core.replays.inspecting import inspect
 from exphil_core.replays.slp import _parsed, frame_rows, read_game
+from exphil_core.replays.sources import ReplayFile
 from exphil_core.sandbox.make import plan_match, play
 
 WAIT, KNEE_BEND = 14, 24
@@ -129,31 +131,29 @@ def test_no_real_replay_is_taken_for_damaged(real_replays: Path) -> None:
 
 
 def test_every_real_file_is_used_or_refused_for_the_reason_in_the_manifest(real_replays: Path) -> None:
-    # What peppi-py 0.8.6 itself can't parse has no better reason than that.
+    rows = manifest(real_replays)
+    files = [ReplayFile.on_disk(real_replays / row["file"]) for row in rows]
+    facts = [inspect(Path(file.path).read_bytes(), str(file), Path(file.path)).facts for file in files]
+    left_out = {item.file: item.reason for item in select(files, facts, GameFilter()).left_out}
     wrong = []
-    for row in manifest(real_replays):
-        expected, parser = row["expected"], row["peppi_py_0_8_6"]
-        try:
-            read_game(real_replays / row["file"])
-            got = "train"
-        except ReplayError as error:
-            got = f"refuse: {error}"
-        fits = got.startswith(expected) or ("train or" in expected and got == "train")
-        fits = fits or (parser != "ok" and got.startswith("refuse: unreadable"))
-        fits = fits or ("tournament stage" in expected and "tournament stage" in got)
-        if not fits:
-            wrong.append((row["file"], expected, got))
+    for file, row in zip(files, rows, strict=True):
+        got = f"refuse: {left_out[file]}" if file in left_out else "train"
+        expected = row["expected"].partition(" or ")
+        if not got.startswith((expected[0], expected[2] or expected[0])):
+            wrong.append((row["file"], row["expected"], got))
     assert not wrong
 
 
 def test_rollbacks_of_real_games_are_finalised(real_replays: Path) -> None:
     for row in manifest(real_replays):
-        if row["expected"] != "train" or row["peppi_py_0_8_6"] != "ok":
+        if row["expected"] != "train":
             continue
         game = read_game(real_replays / row["file"])
         assert len(game) == int(row["unique_frames"])
-        assert game.info.rolled_back == int(row["rollback_dups"])
-        assert game.info.rows == int(row["frame_rows"])
+        # The manifest's own reader counts 1,040 rows in the file that peppi panics on; peppi's fork counts 1,050.
+        if row["peppi_py_0_8_6"] == "ok":
+            assert game.info.rolled_back == int(row["rollback_dups"])
+            assert game.info.rows == int(row["frame_rows"])
         seats = [part.split(":") for part in row["players"].split(";")]
         assert [f"P{player.port + 1}" for player in game.info.players] == [seat[0] for seat in seats]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from exphil_core.replays.facts import FileFacts, PlayerFacts
 from exphil_core.replays.fighters import read_characters, read_controller, refuse_implausible
 from exphil_core.replays.game import Game, GameInfo, Player
 from exphil_core.replays.outcome import ended, winners
-from exphil_core.replays.parsing import parse, parse_bytes
+from exphil_core.replays.parsing import parse_replay
 from exphil_core.replays.slp import build_game, frame_rows, present_frames
+from exphil_core.replays.stream import Stream, open_stream, read_start
 
 # Scenes that are games between people: 2 is VS mode, 8 is Slippi Online. Others are training mode, events and
 # special modes (30 is Giant Melee), some of which number their frames in ways of their own.
@@ -65,10 +67,13 @@ def inspect(content: bytes, name: str, path: Path | None = None) -> Replay:
     facts = FileFacts(file=name, sha256=hashlib.sha256(content).hexdigest())
     if not content:
         return Replay(facts=attrs.evolve(facts, reason="empty file"))
+    stream = None
     try:
-        parsed = parse(path) if path is not None else parse_bytes(content)
+        with contextlib.suppress(ReplayError):
+            stream = open_stream(content)
+        parsed = parse_replay(content, stream, path)
     except ReplayError as error:
-        return Replay(facts=attrs.evolve(facts, reason=str(error)))
+        return Replay(facts=_unread(facts, stream, str(error)))
     facts = attrs.evolve(facts, **_of_start(parsed.start), **_of_file(parsed))
     try:
         _check_mode(parsed.start)
@@ -77,6 +82,18 @@ def inspect(content: bytes, name: str, path: Path | None = None) -> Replay:
         return Replay(facts=attrs.evolve(facts, reason=str(error)))
     facts = attrs.evolve(facts, **_of_game(parsed, rows, facts.players))
     return Replay(facts=facts, parsed=parsed, rows=rows)
+
+
+def _unread(facts: FileFacts, stream: Stream | None, reason: str) -> FileFacts:
+    """The facts of a replay that can't be parsed: what its start says, and that first if it is no game of two."""
+    if stream is None:
+        return attrs.evolve(facts, reason=reason)
+    start = read_start(stream)
+    try:
+        _check_mode(start)
+    except ReplayError as error:
+        reason = str(error)
+    return attrs.evolve(facts, **_of_start(start), reason=reason)
 
 
 def _of_start(start: dict[str, Any]) -> dict[str, Any]:

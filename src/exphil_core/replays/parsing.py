@@ -10,6 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from exphil_core.errors import ReplayError
+from exphil_core.replays.repair import as_3_7, panics, undone, whole_frames
+from exphil_core.replays.stream import Stream, open_stream
+
+
+def parse_replay(content: bytes, stream: Stream | None, path: Path | None = None) -> Any:
+    """peppi's `start`, `frames`, `end` and `metadata` of a replay with these bytes and, where it has one, this event
+    stream; `path` is a file that holds them, if there is one. What peppi can't read is repaired where it can be.
+
+    Raises ReplayError with peppi's own words otherwise.
+    """
+    if stream is not None and panics(stream):
+        rewritten = as_3_7(stream)
+        return undone(_parsed_or_cut(rewritten, open_stream(rewritten)), stream.version)
+    return _parsed_or_cut(content, stream, path)
+
+
+def _parsed_or_cut(content: bytes, stream: Stream | None, path: Path | None = None) -> Any:
+    try:
+        return parse(path) if path is not None else parse_bytes(content)
+    except ReplayError as error:
+        if stream is None:
+            raise
+        with contextlib.suppress(ReplayError):
+            return parse_bytes(whole_frames(stream))
+        raise error
 
 
 def parse(path: str | Path) -> Any:
