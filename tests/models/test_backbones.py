@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
@@ -10,7 +9,7 @@ from exphil_core.builtin.backbone_options import MambaOptions, SlidingWindowOpti
 from exphil_core.features.schema import observation_schema
 from exphil_core.models.backbones.base import Backbone, reset_state, select_state, set_dropout
 from exphil_core.models.backbones.hybrid import layer_kinds
-from exphil_core.models.backbones.mamba import MambaMixer, selective_scan
+from exphil_core.models.backbones.mamba import MambaMixer
 from exphil_core.models.backbones.sliding_window import SlidingWindow
 from exphil_core.models.policy import build_policy, policy_shape
 from exphil_core.plugin_manager import PluginManager, load_plugins
@@ -169,22 +168,6 @@ def test_mamba_steps_start_between_a_thousandth_and_a_tenth() -> None:
     steps = torch.nn.functional.softplus(MambaMixer(64, MambaOptions()).dt_proj.bias)
     assert steps.min() >= 0.99e-3
     assert steps.max() <= 0.101
-
-
-def test_the_scan_is_its_formula() -> None:
-    rng = np.random.default_rng(0)
-    e, n = 5, 3
-    u, step = rng.normal(size=(B, T, e)), rng.uniform(0.01, 0.2, size=(B, T, e))
-    a_log, b, c = rng.normal(size=(e, n)), rng.normal(size=(B, T, n)), rng.normal(size=(B, T, n))
-    h, expected = np.zeros((B, e, n)), []
-    for t in range(T):
-        decay = np.exp(step[:, t, :, None] * -np.exp(a_log))
-        h = decay * h + (step[:, t] * u[:, t])[..., None] * b[:, t, None]
-        expected.append((h * c[:, t, None]).sum(-1))
-    tensors = [torch.from_numpy(v).float() for v in (u, step, a_log, b, c)]
-    y, last = selective_scan(*tensors, torch.zeros(B, e, n))
-    assert np.allclose(y.numpy(), np.stack(expected, axis=1), atol=1e-5)
-    assert np.allclose(last.numpy(), h, atol=1e-5)
 
 
 def test_a_backbone_s_options_change_it(manager: PluginManager) -> None:

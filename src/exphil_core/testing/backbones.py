@@ -307,7 +307,8 @@ def _check_compiled(subject: _Subject) -> None:
         state = subject.run(module, subject.inputs(1))[1]
         run = torch.compile(module) if compiled else module
         y_BTH, after = subject.run(run, x_BTD, tuple(part.detach() for part in state))
-        torch.autograd.backward(y_BTH.square().mean())
+        weights = torch.randn(y_BTH.shape, generator=torch.Generator().manual_seed(2))
+        torch.autograd.backward((y_BTH * weights).mean())
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
         results.append([y_BTH.detach(), *(part.detach() for part in after), *gradients])
     for got, expected in zip(*results, strict=True):

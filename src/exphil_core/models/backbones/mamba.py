@@ -1,8 +1,7 @@
 """Mamba-1 blocks with the parameter names, shapes and initialisation of `mamba_ssm.Mamba`.
 
 Shapes: B batch, T frames, D layer width, E inner width, N states a channel, R rank of the step projection.
-The scan is a plain loop over frames on `unbind`: indexing `x[:, t]` inside the loop would make the backward pass
-quadratic in T.
+Scan and convolution run in a kernel of our own on the CPU, see `exphil_core.kernels`.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from exphil_core.builtin.backbone_options import MambaOptions
+from exphil_core.kernels.scan import causal_convolution, has_kernel, kernel_takes, selective_scan
+from exphil_core.kernels.step import kernel_step
 from exphil_core.models.backbones.base import State
 from exphil_core.models.backbones.residual import Mixer, ResidualStack
 
@@ -55,38 +56,57 @@ class MambaMixer(Mixer):
             self.dt_proj.bias.copy_(steps_E + torch.log(-torch.expm1(-steps_E)))
 
     def initial_state(self, batch: int, device: torch.device | str) -> State:
-        """Convolution inputs (B, E, d_conv - 1) and states (B, E, N)."""
+        """Convolution inputs (B, d_conv - 1, E) and states (B, E, N)."""
+        if torch.device(device).type == "cpu":
+            has_kernel()  # its first use may have to build it: not in the middle of a game
         return (
-            torch.zeros(batch, self.d_inner, self.d_conv - 1, device=device),
+            torch.zeros(batch, self.d_conv - 1, self.d_inner, device=device),
             torch.zeros(batch, self.d_inner, self.d_state, device=device),
         )
 
     def forward(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
-        past_BEK, states_BEN = state
-        u_BTE, gate_BTE = self.in_proj(x_BTD).chunk(2, dim=-1)
-        seen_BET = torch.cat([past_BEK, u_BTE.transpose(1, 2)], dim=2)
-        convolved_BET = F.conv1d(seen_BET, self.conv1d.weight, self.conv1d.bias, groups=self.d_inner)
-        u_BTE = F.silu(convolved_BET.transpose(1, 2))
+        past_BKE, states_BEN = state
+        entering_BTE, gate_BTE = self.in_proj(x_BTD).chunk(2, dim=-1)
+        bias_E = self.conv1d.bias
+        assert bias_E is not None
+        u_BTE = causal_convolution(entering_BTE, self.conv1d.weight[:, 0], bias_E, past_BKE)
         step_BTR, b_BTN, c_BTN = self.x_proj(u_BTE).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
-        step_BTE = F.softplus(self.dt_proj(step_BTR))
-        y_BTE, states_BEN = selective_scan(u_BTE, step_BTE, self.A_log, b_BTN, c_BTN, states_BEN)
-        y_BTE = (y_BTE + u_BTE * self.D) * F.silu(gate_BTE)
-        kept = seen_BET.shape[2] - (self.d_conv - 1)
-        return self.out_proj(y_BTE), (seen_BET[:, :, kept:], states_BEN)
+        step_BTE = F.linear(step_BTR, self.dt_proj.weight)
+        y_BTE, states_BEN = selective_scan(
+            u_BTE,
+            step_BTE,
+            -torch.exp(self.A_log.float()),
+            b_BTN,
+            c_BTN,
+            self.D,
+            gate_BTE,
+            self.dt_proj.bias,
+            states_BEN,
+        )
+        seen_BKE = torch.cat([past_BKE, entering_BTE[:, -(self.d_conv - 1) :].float()], dim=1)
+        return self.out_proj(y_BTE), (seen_BKE[:, seen_BKE.shape[1] - (self.d_conv - 1) :], states_BEN)
 
-
-def selective_scan(
-    u_BTE: Tensor, step_BTE: Tensor, A_log: Tensor, b_BTN: Tensor, c_BTN: Tensor, states_BEN: Tensor
-) -> tuple[Tensor, Tensor]:
-    """h[t] = exp(step·A) h[t-1] + step·u·B and y[t] = h[t]·C, with A = -exp(A_log): outputs and last states."""
-    decay_EN = -torch.exp(A_log.float())
-    outputs = []
-    frames = zip(u_BTE.unbind(1), step_BTE.unbind(1), b_BTN.unbind(1), c_BTN.unbind(1), strict=True)
-    for u_BE, step_BE, b_BN, c_BN in frames:
-        kept_BEN = torch.exp(step_BE[..., None] * decay_EN)
-        states_BEN = kept_BEN * states_BEN + (step_BE * u_BE)[..., None] * b_BN[:, None]
-        outputs.append((states_BEN * c_BN[:, None]).sum(-1))
-    return torch.stack(outputs, dim=1), states_BEN
+    def step(self, x_BD: Tensor, state: State) -> tuple[Tensor, State]:
+        """One call of the kernel for all between the two outer projections: 20 small operators otherwise."""
+        if torch.is_grad_enabled() or not kernel_takes(x_BD):
+            return super().step(x_BD, state)
+        past_BKE, states_BEN = state
+        bias_E = self.conv1d.bias
+        assert bias_E is not None
+        tensors = {
+            "entering": self.in_proj(x_BD),
+            "filter": self.conv1d.weight,
+            "filter_bias": bias_E,
+            "projection": self.x_proj.weight,
+            "step_weight": self.dt_proj.weight,
+            "step_bias": self.dt_proj.bias,
+            "A_log": self.A_log,
+            "D": self.D,
+            "past": past_BKE.contiguous(),
+            "before": states_BEN.contiguous(),
+        }
+        y_BE, after = kernel_step(tensors)
+        return self.out_proj(y_BE), after
 
 
 class Mamba(ResidualStack):

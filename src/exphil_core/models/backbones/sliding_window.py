@@ -67,6 +67,16 @@ class Attention(Mixer):
         y_BTD = self.leave(y_BhTd.transpose(1, 2).flatten(2))
         return y_BTD, (seen_BSC[:, frames:].float(), filled_BS[:, frames:])
 
+    def step(self, x_BD: Tensor, state: State) -> tuple[Tensor, State]:
+        query_BD, now_BC = self.enter(x_BD).split([self.width, 2 * self.width], dim=-1)
+        seen_BWC = torch.cat([state[0], now_BC[:, None]], dim=1)
+        filled_BW = F.pad(state[1], (0, 1), value=1.0)
+        key_BWD, value_BWD = seen_BWC.chunk(2, dim=-1)
+        q, k, v = (self._by_head(part) for part in (query_BD[:, None], key_BWD, value_BWD))
+        mask_Bh1W = (self.distance_bias_hW.flip(1) + filled_BW.log()[:, None])[:, :, None]
+        y_Bh1d = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_Bh1W)
+        return self.leave(y_Bh1d.flatten(1)), (seen_BWC[:, 1:], filled_BW[:, 1:])
+
     def _by_head(self, x_BTD: Tensor) -> Tensor:
         batch, frames, width = x_BTD.shape
         return x_BTD.view(batch, frames, self.heads, width // self.heads).transpose(1, 2)

@@ -1,0 +1,347 @@
+// The selective scan of a Mamba-1 layer, forward and backward.
+//
+// B batch, T frames, E channels, N states a channel. With d = softplus(step + bias):
+//   h[t] = exp(d[t] A) h[t-1] + d[t] u[t] b[t],   y[t] = (h[t] . c[t] + D u[t]) * silu(gate[t])
+// Lanes run over channels. A tile of channels goes through CHUNK frames at a time, state after state, so that all it
+// touches stays in the first-level cache. The backward pass takes chunks from the last to the first: it computes the
+// states of a chunk again from the state before it, which the forward pass kept (`checkpoints`).
+#pragma once
+#include <cstdint>
+
+#include "memory.h"
+#include "vectors.h"
+
+static const long CHUNK = 32;
+
+// Tensors are (B, T, E) or (B, T, N) with a stride for batch and frame (in floats) and the last dimension dense;
+// those without a stride are dense. `gate` may be null, and with it dgate.
+struct ScanArguments {
+  const float *u, *step, *b, *c, *gate;           // (B, T, E), (B, T, E), (B, T, N), (B, T, N), (B, T, E)
+  const float *A, *D, *bias, *before;             // (E, N), (E), (E), (B, E, N): the state before the first frame
+  float *y, *last;                                // (B, T, E) dense, (B, E, N)
+  float *ungated, *checkpoints;                   // (B, T, E), (B, chunks - 1, N, E): kept for backward; may be null
+  const float *dy, *dlast;                        // backward from here: (B, T, E), (B, E, N) or null
+  float *du, *dstep, *db, *dc, *dgate;            // dense
+  float *dA, *dD, *dbias, *dbefore;
+  int64_t u_batch, u_frame, step_batch, step_frame, b_batch, b_frame, c_batch, c_frame, gate_batch, gate_frame;
+  int64_t dy_batch, dy_frame;
+  int64_t batch, frames, channels, states, threads;
+};
+
+static inline long chunks_of(const ScanArguments& a) { return (a.frames + CHUNK - 1) / CHUNK; }
+static inline long tiles_of(const ScanArguments& a) { return (a.channels + TILE - 1) / TILE; }
+
+// A times log2(e) as [tile][N][TILE], zeros beyond the last channel.
+static void tabulate_decays(const ScanArguments& a, float* table) {
+  for (long tile = 0; tile < tiles_of(a); tile++)
+    for (long n = 0; n < a.states; n++)
+      for (long lane = 0; lane < TILE; lane++) {
+        const long e = tile * TILE + lane;
+        table[(tile * a.states + n) * TILE + lane] = e < a.channels ? a.A[e * a.states + n] * LOG2_E : 0.0f;
+      }
+}
+
+// (T, N) rows to [N][T], so that a pass over one state reads one stretch.
+static void transpose(const float* rows, long frame_stride, long frames, long states, float* out) {
+  for (long t = 0; t < frames; t++)
+    for (long n = 0; n < states; n++) out[n * frames + t] = rows[t * frame_stride + n];
+}
+
+static void load_states(const ScanArguments& a, const float* from, long batch, long tile, long width, float* states) {
+  memset(states, 0, sizeof(float) * a.states * TILE);
+  if (from == nullptr) return;
+  const float* source = from + (batch * a.channels + tile * TILE) * a.states;
+  for (long lane = 0; lane < width; lane++)
+    for (long n = 0; n < a.states; n++) states[n * TILE + lane] = source[lane * a.states + n];
+}
+
+static void store_states(const ScanArguments& a, float* to, long batch, long tile, long width, const float* states) {
+  float* target = to + (batch * a.channels + tile * TILE) * a.states;
+  for (long lane = 0; lane < width; lane++)
+    for (long n = 0; n < a.states; n++) target[lane * a.states + n] = states[n * TILE + lane];
+}
+
+static inline float* checkpoint_row(const ScanArguments& a, long batch, long chunk, long n, long tile) {
+  const long kept = chunks_of(a) - 1;
+  return a.checkpoints + ((batch * kept + chunk - 1) * a.states + n) * a.channels + tile * TILE;
+}
+
+// One state of one tile through a chunk: y += h c.
+static inline void run_state(const float* decay, const float* b, const float* c, const float* d, const float* du,
+                             float* y, float* state, long frames) {
+  Lanes h[V], rate[V];
+  for (int v = 0; v < V; v++) h[v] = load(state + v * W), rate[v] = load(decay + v * W);
+  for (long t = 0; t < frames; t++)
+    for (int v = 0; v < V; v++) {
+      const long at = t * TILE + v * W;
+      h[v] = exp2_of(load(d + at) * rate[v]) * h[v] + load(du + at) * b[t];
+      store(y + at, load(y + at) + h[v] * c[t]);
+    }
+  for (int v = 0; v < V; v++) store(state + v * W, h[v]);
+}
+
+struct ForwardScratch {
+  float *b, *c, *states, *u, *d, *du, *y, *gate;
+  ForwardScratch(Cutter& from, const ScanArguments& a) {
+    b = from.cut(a.states * a.frames), c = from.cut(a.states * a.frames);
+    states = from.cut(a.states * TILE);
+    u = from.cut(CHUNK * TILE), d = from.cut(CHUNK * TILE), du = from.cut(CHUNK * TILE), y = from.cut(CHUNK * TILE);
+    gate = from.cut(TILE);
+  }
+};
+
+static void forward_tile(const ScanArguments& a, const ForwardScratch& s, const float* decays, long batch, long tile) {
+  const long first = tile * TILE, width = least(TILE, a.channels - first);
+  float skip[TILE], bias[TILE], raw[TILE];
+  load_row(skip, a.D + first, width);
+  load_row(bias, a.bias + first, width);
+  load_states(a, a.before, batch, tile, width, s.states);
+  for (long begin = 0; begin < a.frames; begin += CHUNK) {
+    const long frames = least(CHUNK, a.frames - begin);
+    if (begin > 0 && a.checkpoints)
+      for (long n = 0; n < a.states; n++)
+        store_row(checkpoint_row(a, batch, begin / CHUNK, n, tile), s.states + n * TILE, width);
+    for (long t = 0; t < frames; t++) {
+      load_row(s.u + t * TILE, a.u + batch * a.u_batch + (begin + t) * a.u_frame + first, width);
+      load_row(raw, a.step + batch * a.step_batch + (begin + t) * a.step_frame + first, width);
+      for (int v = 0; v < V; v++) {
+        const long at = t * TILE + v * W;
+        const Lanes d = softplus_of(load(raw + v * W) + load(bias + v * W)), u = load(s.u + at);
+        store(s.d + at, d);
+        store(s.du + at, d * u);
+        store(s.y + at, load(skip + v * W) * u);
+      }
+    }
+    for (long n = 0; n < a.states; n++)
+      run_state(decays + n * TILE, s.b + n * a.frames + begin, s.c + n * a.frames + begin, s.d, s.du, s.y,
+                s.states + n * TILE, frames);
+    for (long t = 0; t < frames; t++) {
+      const long row = (batch * a.frames + begin + t) * a.channels + first;
+      if (a.gate) {
+        if (a.ungated) store_row(a.ungated + row, s.y + t * TILE, width);
+        load_row(s.gate, a.gate + batch * a.gate_batch + (begin + t) * a.gate_frame + first, width);
+        for (int v = 0; v < V; v++) {
+          const Lanes gate = load(s.gate + v * W);
+          store(s.y + t * TILE + v * W, load(s.y + t * TILE + v * W) * gate * sigmoid_of(gate));
+        }
+      }
+      store_row(a.y + row, s.y + t * TILE, width);
+    }
+  }
+  store_states(a, a.last, batch, tile, width, s.states);
+}
+
+// 0, or 1 if there is no memory.
+static int scan_forward(const ScanArguments& a) {
+  const long tiles = tiles_of(a), threads = a.threads < 1 ? 1 : a.threads;
+  // With fewer games than threads, several threads share a game's channels.
+  const long shares = a.batch >= threads || a.batch == 0 ? 1 : least(tiles, (threads + a.batch - 1) / a.batch);
+  Cutter count(nullptr);
+  ForwardScratch sized(count, a);
+  const long table = rounded(tiles * a.states * TILE);
+  Block block(table + threads * count.used);
+  if (block.empty()) return 1;
+  float* decays = block.start();
+  tabulate_decays(a, decays);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && a.batch * shares > 1)
+  for (long task = 0; task < a.batch * shares; task++) {
+    Cutter cutter(decays + table + thread_number() * count.used);
+    ForwardScratch s(cutter, a);
+    const long batch = task / shares, share = task % shares;
+    transpose(a.b + batch * a.b_batch, a.b_frame, a.frames, a.states, s.b);
+    transpose(a.c + batch * a.c_batch, a.c_frame, a.frames, a.states, s.c);
+    for (long tile = share; tile < tiles; tile += shares)
+      forward_tile(a, s, decays + tile * a.states * TILE, batch, tile);
+  }
+  return 0;
+}
+
+struct BackwardScratch {
+  float *b, *c, *db, *dc, *states, *gradients, *u, *d, *du, *dy, *slope, *by_input, *by_decay, *decay, *history;
+  BackwardScratch(Cutter& from, const ScanArguments& a) {
+    b = from.cut(a.states * a.frames), c = from.cut(a.states * a.frames);
+    db = from.cut(a.states * a.frames * W), dc = from.cut(a.states * a.frames * W);
+    states = from.cut(a.states * TILE), gradients = from.cut(a.states * TILE);
+    for (float** piece : {&u, &d, &du, &dy, &slope, &by_input, &by_decay, &decay, &history})
+      *piece = from.cut(CHUNK * TILE);
+  }
+};
+
+// What a tile's gradients of weights are added to: [N][TILE], [TILE], [TILE].
+struct WeightSums {
+  float *A, *D, *bias;
+};
+
+// One state of one tile back through a chunk, whose states are computed again first.
+static inline void run_state_back(const BackwardScratch& s, const float* rates, const float* b, const float* c,
+                                  float* db, float* dc, const float* state, float* gradient, float* dA, long frames) {
+  Lanes h[V], rate[V], g[V], sum[V];
+  for (int v = 0; v < V; v++) h[v] = load(state + v * W), rate[v] = load(rates + v * W);
+  for (long t = 0; t < frames; t++)
+    for (int v = 0; v < V; v++) {
+      const long at = t * TILE + v * W;
+      const Lanes decay = exp2_of(load(s.d + at) * rate[v]);
+      store(s.decay + at, decay);
+      store(s.history + at, h[v]);
+      h[v] = decay * h[v] + load(s.du + at) * b[t];
+    }
+  for (int v = 0; v < V; v++) g[v] = load(gradient + v * W), sum[v] = load(dA + v * W);
+  for (long t = frames - 1; t >= 0; t--) {
+    Lanes to_b = load(db + t * W), to_c = load(dc + t * W);
+    for (int v = 0; v < V; v++) {
+      const long at = t * TILE + v * W;
+      const Lanes dy = load(s.dy + at), d = load(s.d + at);
+      to_c += h[v] * dy;
+      g[v] += dy * c[t];
+      to_b += g[v] * load(s.du + at);
+      store(s.by_input + at, load(s.by_input + at) + g[v] * b[t]);
+      g[v] *= load(s.decay + at);
+      h[v] = load(s.history + at);
+      const Lanes kept = g[v] * h[v];
+      // `rate` is A log2(e); divided out again once a frame, not once a state.
+      store(s.by_decay + at, load(s.by_decay + at) + kept * rate[v]);
+      sum[v] += kept * d;
+    }
+    store(db + t * W, to_b);
+    store(dc + t * W, to_c);
+  }
+  for (int v = 0; v < V; v++) store(gradient + v * W, g[v]), store(dA + v * W, sum[v]);
+}
+
+// Softplus, input and gate of a chunk, with the gradient that reaches the ungated output.
+static void enter_chunk_back(const ScanArguments& a, const BackwardScratch& s, long batch, long first, long width,
+                             long begin, long frames, const float* bias) {
+  float raw[TILE], gate[TILE], ungated[TILE];
+  for (long t = 0; t < frames; t++) {
+    const long at_row = t * TILE, row = (batch * a.frames + begin + t) * a.channels + first;
+    load_row(s.u + at_row, a.u + batch * a.u_batch + (begin + t) * a.u_frame + first, width);
+    load_row(raw, a.step + batch * a.step_batch + (begin + t) * a.step_frame + first, width);
+    load_row(s.dy + at_row, a.dy + batch * a.dy_batch + (begin + t) * a.dy_frame + first, width);
+    for (int v = 0; v < V; v++) {
+      const long at = at_row + v * W;
+      const Lanes x = load(raw + v * W) + load(bias + v * W), d = softplus_of(x);
+      store(s.d + at, d);
+      store(s.du + at, d * load(s.u + at));
+      store(s.slope + at, sigmoid_of(x));
+      store(s.by_input + at, all(0.0f));
+      store(s.by_decay + at, all(0.0f));
+    }
+    if (a.gate == nullptr) continue;
+    load_row(gate, a.gate + batch * a.gate_batch + (begin + t) * a.gate_frame + first, width);
+    load_row(ungated, a.ungated + row, width);
+    for (int v = 0; v < V; v++) {
+      const long at = at_row + v * W;
+      const Lanes x = load(gate + v * W), s_x = sigmoid_of(x), dy = load(s.dy + at);
+      store(gate + v * W, dy * load(ungated + v * W) * (s_x + x * s_x * (1.0f - s_x)));
+      store(s.dy + at, dy * x * s_x);
+    }
+    store_row(a.dgate + row, gate, width);
+  }
+}
+
+static void leave_chunk_back(const ScanArguments& a, const BackwardScratch& s, long batch, long first, long width,
+                             long begin, long frames, const float* skip, const WeightSums& sums) {
+  float du[TILE], dstep[TILE];
+  for (long t = 0; t < frames; t++) {
+    for (int v = 0; v < V; v++) {
+      const long at = t * TILE + v * W;
+      const Lanes u = load(s.u + at), dy = load(s.dy + at), by_input = load(s.by_input + at);
+      const Lanes to_d = load(s.by_decay + at) * (1.0f / LOG2_E) + by_input * u;
+      const Lanes to_step = to_d * load(s.slope + at);
+      store(du + v * W, by_input * load(s.d + at) + load(skip + v * W) * dy);
+      store(dstep + v * W, to_step);
+      store(sums.bias + v * W, load(sums.bias + v * W) + to_step);
+      store(sums.D + v * W, load(sums.D + v * W) + dy * u);
+    }
+    const long row = (batch * a.frames + begin + t) * a.channels + first;
+    store_row(a.du + row, du, width);
+    store_row(a.dstep + row, dstep, width);
+  }
+}
+
+static void backward_tile(const ScanArguments& a, const BackwardScratch& s, const float* decays, long batch, long tile,
+                          const WeightSums& sums) {
+  const long first = tile * TILE, width = least(TILE, a.channels - first);
+  float skip[TILE], bias[TILE];
+  load_row(skip, a.D + first, width);
+  load_row(bias, a.bias + first, width);
+  load_states(a, a.dlast, batch, tile, width, s.gradients);
+  for (long chunk = chunks_of(a) - 1; chunk >= 0; chunk--) {
+    const long begin = chunk * CHUNK, frames = least(CHUNK, a.frames - begin);
+    if (chunk == 0) load_states(a, a.before, batch, tile, width, s.states);
+    else
+      for (long n = 0; n < a.states; n++)
+        load_row(s.states + n * TILE, checkpoint_row(a, batch, chunk, n, tile), width);
+    enter_chunk_back(a, s, batch, first, width, begin, frames, bias);
+    for (long n = 0; n < a.states; n++) {
+      const long at = n * a.frames + begin;
+      run_state_back(s, decays + n * TILE, s.b + at, s.c + at, s.db + at * W, s.dc + at * W, s.states + n * TILE,
+                     s.gradients + n * TILE, sums.A + n * TILE, frames);
+    }
+    leave_chunk_back(a, s, batch, first, width, begin, frames, skip, sums);
+  }
+  store_states(a, a.dbefore, batch, tile, width, s.gradients);
+}
+
+static void backward_game(const ScanArguments& a, const BackwardScratch& s, const float* decays, long batch,
+                          const WeightSums& sums) {
+  transpose(a.b + batch * a.b_batch, a.b_frame, a.frames, a.states, s.b);
+  transpose(a.c + batch * a.c_batch, a.c_frame, a.frames, a.states, s.c);
+  memset(s.db, 0, sizeof(float) * a.states * a.frames * W);
+  memset(s.dc, 0, sizeof(float) * a.states * a.frames * W);
+  for (long tile = 0; tile < tiles_of(a); tile++) {
+    const WeightSums here = {sums.A + tile * a.states * TILE, sums.D + tile * TILE, sums.bias + tile * TILE};
+    backward_tile(a, s, decays + tile * a.states * TILE, batch, tile, here);
+  }
+  for (long t = 0; t < a.frames; t++)
+    for (long n = 0; n < a.states; n++) {
+      const long from = (n * a.frames + t) * W, to = (batch * a.frames + t) * a.states + n;
+      a.db[to] = sum_of(load(s.db + from));
+      a.dc[to] = sum_of(load(s.dc + from));
+    }
+}
+
+// The groups' sums, always added in the same order.
+static void gather_weights(const ScanArguments& a, const float* sums, long group_size, long groups) {
+  const long tiles = tiles_of(a);
+  for (long e = 0; e < a.channels; e++) {
+    const long tile = e / TILE, lane = e % TILE;
+    for (long n = 0; n < a.states; n++) {
+      float total = 0.0f;
+      for (long g = 0; g < groups; g++) total += sums[g * group_size + (tile * a.states + n) * TILE + lane];
+      a.dA[e * a.states + n] = total;
+    }
+    float skip = 0.0f, bias = 0.0f;
+    for (long g = 0; g < groups; g++) {
+      const float* rest = sums + g * group_size + tiles * a.states * TILE;
+      skip += rest[e];
+      bias += rest[tiles * TILE + e];
+    }
+    a.dD[e] = skip, a.dbias[e] = bias;
+  }
+}
+
+// 0, or 1 if there is no memory.
+static int scan_backward(const ScanArguments& a) {
+  const long tiles = tiles_of(a), threads = a.threads < 1 ? 1 : a.threads;
+  const long groups = least(GROUPS, a.batch), group_size = rounded(tiles * TILE * (a.states + 2));
+  Cutter count(nullptr);
+  BackwardScratch sized(count, a);
+  const long table = rounded(tiles * a.states * TILE);
+  Block block(table + groups * group_size + threads * count.used);
+  if (block.empty()) return 1;
+  float *decays = block.start(), *sums = decays + table, *scratch = sums + groups * group_size;
+  tabulate_decays(a, decays);
+  memset(sums, 0, sizeof(float) * groups * group_size);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && groups > 1)
+  for (long group = 0; group < groups; group++) {
+    Cutter cutter(scratch + thread_number() * count.used);
+    BackwardScratch s(cutter, a);
+    float* mine = sums + group * group_size;
+    const WeightSums here = {mine, mine + tiles * a.states * TILE, mine + tiles * (a.states + 1) * TILE};
+    for (long batch = group * a.batch / groups; batch < (group + 1) * a.batch / groups; batch++)
+      backward_game(a, s, decays, batch, here);
+  }
+  gather_weights(a, sums, group_size, groups);
+  return 0;
+}

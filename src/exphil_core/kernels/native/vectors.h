@@ -1,0 +1,94 @@
+// Vectors of W floats and the functions that a Mamba layer needs, to about one rounding of a float.
+//
+// GCC's and clang's vector extensions, so that one source serves AVX-512 (W = 16), AVX2 (8) and anything else (4).
+// Nothing here relies on -ffast-math: infinities and NaNs pass through, so that a run that diverges is noticed.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define W 16
+#elif defined(__AVX2__)
+#define W 8
+#else
+#define W 4
+#endif
+
+// A tile is the stretch of channels that one pass works on: V vectors, so that two chains hide each other's latency.
+#define V 2
+#define TILE (V * W)
+
+typedef float Lanes __attribute__((vector_size(4 * W)));
+typedef float LanesInMemory __attribute__((vector_size(4 * W), aligned(4), may_alias));
+typedef int32_t LaneBits __attribute__((vector_size(4 * W)));
+
+static inline Lanes load(const float* from) { return (Lanes) * (const LanesInMemory*)from; }
+static inline void store(float* to, Lanes value) { *(LanesInMemory*)to = (LanesInMemory)value; }
+static inline Lanes all(float value) { return value - (Lanes){}; }
+
+// 2^x for x from -126 to 127; outside, the value at the border (AVX-512: the true one). Relative error 1e-7.
+static inline Lanes exp2_of(Lanes x) {
+#if W == 16
+  const __m512 whole = _mm512_roundscale_ps((__m512)x, 0);
+  const Lanes f = x - (Lanes)whole;
+#else
+  // Comparisons are false for a NaN, which therefore stays one.
+  x = x < -126.0f ? all(-126.0f) : x;
+  x = x > 127.0f ? all(127.0f) : x;
+  // Adding 1.5 * 2^23 rounds to a whole number; with 127 more its low bits are a float's exponent.
+  const Lanes shifted = x + (12582912.0f + 127.0f);
+  const Lanes f = x - (shifted - (12582912.0f + 127.0f));
+#endif
+  Lanes p = all(1.326472707e-3f);
+  p = p * f + 9.671512649e-3f;
+  p = p * f + 5.550733744e-2f;
+  p = p * f + 2.402224209e-1f;
+  p = p * f + 6.931469776e-1f;
+  p = p * f + 1.0f;
+#if W == 16
+  return (Lanes)_mm512_scalef_ps((__m512)p, whole);
+#else
+  return p * (Lanes)((LaneBits)shifted << 23);
+#endif
+}
+
+static const float LOG2_E = 1.44269504f;
+
+static inline Lanes exp_of(Lanes x) { return exp2_of(x * LOG2_E); }
+static inline Lanes sigmoid_of(Lanes x) { return 1.0f / (1.0f + exp_of(-x)); }
+
+// log(1 + e) for e from 0 to 1 as 2 atanh(e / (2 + e)), which loses nothing where e is small.
+static inline Lanes log1p_of(Lanes e) {
+  const Lanes s = e / (2.0f + e), z = s * s;
+  Lanes p = all(2.817831502e-1f);
+  p = p * z + 2.796060718e-1f;
+  p = p * z + 4.002490997e-1f;
+  p = p * z + 6.666631469e-1f;
+  p = p * z + 2.0f;
+  return p * s;
+}
+
+static inline Lanes softplus_of(Lanes x) {
+  const Lanes size = x < 0.0f ? -x : x;
+  return (x < 0.0f ? all(0.0f) : x) + log1p_of(exp_of(-size));
+}
+
+static inline float sum_of(Lanes x) {
+  float total = 0.0f;
+  for (int lane = 0; lane < W; lane++) total += x[lane];
+  return total;
+}
+
+// Rows of a tile: `width` floats in memory (fewer than TILE at the right edge), zeros after them.
+static inline void load_row(float* tile, const float* from, long width) {
+  if (width == TILE) {
+    memcpy(tile, from, sizeof(float) * TILE);
+  } else {
+    memset(tile, 0, sizeof(float) * TILE);
+    memcpy(tile, from, sizeof(float) * width);
+  }
+}
+static inline void store_row(float* to, const float* tile, long width) {
+  if (width == TILE) memcpy(to, tile, sizeof(float) * TILE);
+  else memcpy(to, tile, sizeof(float) * width);
+}

@@ -1,0 +1,213 @@
+"""The CPU kernel as torch operators, so that autograd and `torch.compile` know them.
+
+Shapes: B batch, T frames, E channels, N states a channel, K taps. Everything is float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from exphil_core.kernels.library import ConvolutionArguments, Kernel, ScanArguments, fill, kernel
+
+# The kernel's CHUNK; a test compares them.
+CHUNK = 32
+
+
+def _kernel() -> Kernel:
+    found = kernel()
+    assert found is not None, "callers look first"
+    return found
+
+
+def _dense_rows(x: Tensor) -> Tensor:
+    """The tensor with its last dimension dense, as the kernel reads it."""
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def scan_forward(
+    u: Tensor, step: Tensor, A: Tensor, b: Tensor, c: Tensor, D: Tensor, gate: Tensor, bias: Tensor,
+    before: Tensor, save: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Outputs (B, T, E), last states (B, E, N), and what the backward pass wants (empty unless `save`)."""
+    batch, frames, channels = u.shape
+    states = A.shape[1]
+    u, step, b, c, gate = map(_dense_rows, (u, step, b, c, gate))
+    y, last = u.new_empty(batch, frames, channels), u.new_empty(batch, channels, states)
+    kept = (frames + CHUNK - 1) // CHUNK - 1 if frames else 0
+    ungated = u.new_empty(batch, frames, channels) if save else None
+    checkpoints = u.new_empty(batch, kept, states, channels) if save else None
+    tensors: dict[str, Tensor | None] = {
+        "u": u, "step": step, "b": b, "c": c, "gate": gate, "A": A.contiguous(), "D": D.contiguous(),
+        "bias": bias.contiguous(), "before": before.contiguous(), "y": y, "last": last, "ungated": ungated,
+        "checkpoints": checkpoints,
+    }  # fmt: skip
+    sizes = {"batch": batch, "frames": frames, "channels": channels, "states": states}
+    _kernel().call("scan_forward", fill(ScanArguments, tensors, **sizes))
+    nothing = u.new_empty(0)
+    return (
+        y,
+        last,
+        nothing if ungated is None else ungated,
+        u.new_empty(0) if checkpoints is None else checkpoints,
+    )
+
+
+SCAN = (
+    "(Tensor u, Tensor step, Tensor A, Tensor b, Tensor c, Tensor D, Tensor gate, Tensor bias, Tensor before"
+)
+_scan = torch.library.custom_op(
+    "exphil::selective_scan",
+    scan_forward,
+    mutates_args=(),
+    schema=f"{SCAN}, bool save) -> (Tensor, Tensor, Tensor, Tensor)",
+)
+
+
+@_scan.register_fake
+def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    u, A, save = arguments[0], arguments[2], arguments[9]
+    (batch, frames, channels), states = u.shape, A.shape[1]
+    y, last = u.new_empty(batch, frames, channels), u.new_empty(batch, channels, states)
+    if not save:
+        return y, last, u.new_empty(0), u.new_empty(0)
+    kept = (frames + CHUNK - 1) // CHUNK - 1
+    return y, last, torch.empty_like(y), u.new_empty(batch, kept, states, channels)
+
+
+def scan_backward(
+    u: Tensor, step: Tensor, A: Tensor, b: Tensor, c: Tensor, D: Tensor, gate: Tensor, bias: Tensor,
+    before: Tensor, ungated: Tensor, checkpoints: Tensor, dy: Tensor, dlast: Tensor,
+) -> list[Tensor]:  # fmt: skip
+    """Gradients of the nine inputs, in their order."""
+    batch, frames, channels = u.shape
+    states = A.shape[1]
+    u, step, b, c, gate, dy = map(_dense_rows, (u, step, b, c, gate, dy))
+    inputs: dict[str, Tensor | None] = {
+        "u": u, "step": step, "b": b, "c": c, "gate": gate, "A": A.contiguous(), "D": D.contiguous(),
+        "bias": bias.contiguous(), "before": before.contiguous(), "ungated": ungated, "checkpoints": checkpoints,
+        "dy": dy, "dlast": dlast.contiguous(),
+    }  # fmt: skip
+    wide, narrow = (batch, frames, channels), (batch, frames, states)
+    shapes = {
+        "du": wide, "dstep": wide, "dA": (channels, states), "db": narrow, "dc": narrow, "dD": (channels,),
+        "dgate": wide, "dbias": (channels,), "dbefore": (batch, channels, states),
+    }  # fmt: skip
+    outputs: dict[str, Tensor | None] = {name: u.new_empty(shape) for name, shape in shapes.items()}
+    sizes = {"batch": batch, "frames": frames, "channels": channels, "states": states}
+    _kernel().call("scan_backward", fill(ScanArguments, {**inputs, **outputs}, **sizes))
+    return [tensor for tensor in outputs.values() if tensor is not None]
+
+
+_scan_back = torch.library.custom_op(
+    "exphil::selective_scan_backward",
+    scan_backward,
+    mutates_args=(),
+    schema=f"{SCAN}, Tensor ungated, Tensor checkpoints, Tensor dy, Tensor dlast) -> Tensor[]",
+)
+
+
+def _dense_like(inputs: Iterable[Tensor]) -> list[Tensor]:
+    return [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in inputs]
+
+
+@_scan_back.register_fake
+def _(*arguments: Any) -> list[Tensor]:
+    return _dense_like(arguments[:9])
+
+
+def _remember_scan(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    assert inputs[9], "a forward pass without `save` has no backward pass"
+    ctx.save_for_backward(*inputs[:9], *output[2:])
+    ctx.set_materialize_grads(True)
+
+
+def _differentiate_scan(ctx: Any, dy: Tensor, dlast: Tensor, *unused: Tensor) -> tuple[Any, ...]:
+    return *_scan_back(*ctx.saved_tensors, dy, dlast), None
+
+
+_scan.register_autograd(_differentiate_scan, setup_context=_remember_scan)
+
+
+def kernel_scan(
+    u_BTE: Tensor, step_BTE: Tensor, A_EN: Tensor, b_BTN: Tensor, c_BTN: Tensor, D_E: Tensor, gate_BTE: Tensor,
+    bias_E: Tensor, before_BEN: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The scan of `exphil_core.kernels.scan.selective_scan` through the kernel."""
+    inputs = (u_BTE, step_BTE, A_EN, b_BTN, c_BTN, D_E, gate_BTE, bias_E, before_BEN)
+    save = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    y_BTE, last_BEN, *_ = _scan(*inputs, save)
+    return y_BTE, last_BEN
+
+
+def convolution_forward(x: Tensor, weight: Tensor, bias: Tensor, before: Tensor) -> Tensor:
+    """silu of each channel's causal filter: (B, T, E)."""
+    batch, frames, channels = x.shape
+    x = _dense_rows(x)
+    y = x.new_empty(batch, frames, channels)
+    tensors: dict[str, Tensor | None] = {
+        "x": x, "weight": weight.contiguous(), "bias": bias.contiguous(), "before": before.contiguous(), "y": y
+    }  # fmt: skip
+    sizes = {"batch": batch, "frames": frames, "channels": channels, "taps": weight.shape[1]}
+    _kernel().call("convolution_forward", fill(ConvolutionArguments, tensors, **sizes))
+    return y
+
+
+CONVOLUTION = "(Tensor x, Tensor weight, Tensor bias, Tensor before"
+_convolution = torch.library.custom_op(
+    "exphil::causal_convolution", convolution_forward, mutates_args=(), schema=f"{CONVOLUTION}) -> Tensor"
+)
+
+
+@_convolution.register_fake
+def _(x: Tensor, weight: Any, bias: Any, before: Any) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def convolution_backward(x: Tensor, weight: Tensor, bias: Tensor, before: Tensor, dy: Tensor) -> list[Tensor]:
+    """Gradients of the four inputs, in their order."""
+    batch, frames, channels = x.shape
+    x, dy = _dense_rows(x), _dense_rows(dy)
+    weight, bias, before = weight.contiguous(), bias.contiguous(), before.contiguous()
+    inputs: dict[str, Tensor | None] = {"x": x, "weight": weight, "bias": bias, "before": before, "dy": dy}
+    shape = (batch, frames, channels)
+    outputs = {
+        "dx": x.new_empty(shape), "dweight": torch.empty_like(weight), "dbias": torch.empty_like(bias),
+        "dbefore": torch.empty_like(before),
+    }  # fmt: skip
+    sizes = {"batch": batch, "frames": frames, "channels": channels, "taps": weight.shape[1]}
+    _kernel().call("convolution_backward", fill(ConvolutionArguments, {**inputs, **outputs}, **sizes))
+    return list(outputs.values())
+
+
+_convolution_back = torch.library.custom_op(
+    "exphil::causal_convolution_backward",
+    convolution_backward,
+    mutates_args=(),
+    schema=f"{CONVOLUTION}, Tensor dy) -> Tensor[]",
+)
+
+
+@_convolution_back.register_fake
+def _(*arguments: Any) -> list[Tensor]:
+    return _dense_like(arguments[:4])
+
+
+def _remember_convolution(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _differentiate_convolution(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+    return tuple(_convolution_back(*ctx.saved_tensors, dy))
+
+
+_convolution.register_autograd(_differentiate_convolution, setup_context=_remember_convolution)
+
+
+def kernel_convolution(x_BTE: Tensor, weight_EK: Tensor, bias_E: Tensor, before_BKE: Tensor) -> Tensor:
+    """The convolution of `exphil_core.kernels.reference.plain_convolution` through the kernel."""
+    y_BTE: Tensor = _convolution(x_BTE, weight_EK, bias_E, before_BKE)
+    return y_BTE

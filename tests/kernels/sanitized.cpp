@@ -1,0 +1,71 @@
+// Runs every function of the kernel over ragged shapes, each tensor in a buffer of exactly its size.
+#include <cstdio>
+#include <vector>
+
+#include "kernel.cpp"
+
+static float* tensor(std::vector<std::vector<float>*>& all, long floats, float scale) {
+  auto* made = new std::vector<float>(floats);
+  for (long i = 0; i < floats; i++) (*made)[i] = scale * static_cast<float>((i * 7919 + 13) % 1000 - 500) / 500.0f;
+  made->shrink_to_fit();
+  all.push_back(made);
+  return made->data();
+}
+
+static void scan(long B, long T, long E, long N) {
+  std::vector<std::vector<float>*> all;
+  auto make = [&](long floats, float scale = 1.0f) { return tensor(all, floats, scale); };
+  ScanArguments a = {};
+  const long wide = B * T * E, narrow = B * T * N, kept = (T + CHUNK - 1) / CHUNK - 1;
+  a.u = make(wide), a.step = make(wide), a.b = make(narrow), a.c = make(narrow), a.gate = make(wide);
+  a.A = make(E * N, -1.0f), a.D = make(E), a.bias = make(E), a.before = make(B * E * N);
+  a.y = make(wide), a.last = make(B * E * N), a.ungated = make(wide), a.checkpoints = make(B * kept * N * E);
+  a.dy = make(wide), a.dlast = make(B * E * N);
+  a.du = make(wide), a.dstep = make(wide), a.db = make(narrow), a.dc = make(narrow), a.dgate = make(wide);
+  a.dA = make(E * N), a.dD = make(E), a.dbias = make(E), a.dbefore = make(B * E * N);
+  a.u_batch = a.step_batch = a.gate_batch = a.dy_batch = T * E, a.u_frame = a.step_frame = a.gate_frame = a.dy_frame = E;
+  a.b_batch = a.c_batch = T * N, a.b_frame = a.c_frame = N;
+  a.batch = B, a.frames = T, a.channels = E, a.states = N, a.threads = 1;
+  if (exphil_scan_forward(&a) || exphil_scan_backward(&a)) abort();
+  for (auto* one : all) delete one;
+}
+
+static void convolution(long B, long T, long E, long K) {
+  std::vector<std::vector<float>*> all;
+  auto make = [&](long floats) { return tensor(all, floats, 1.0f); };
+  ConvolutionArguments a = {};
+  a.x = make(B * T * E), a.weight = make(E * K), a.bias = make(E), a.before = make(B * (K - 1) * E);
+  a.y = make(B * T * E), a.dy = make(B * T * E), a.dx = make(B * T * E), a.dweight = make(E * K), a.dbias = make(E);
+  a.dbefore = make(B * (K - 1) * E);
+  a.x_batch = a.dy_batch = T * E, a.x_frame = a.dy_frame = E;
+  a.batch = B, a.frames = T, a.channels = E, a.taps = K, a.threads = 1;
+  if (exphil_convolution_forward(&a) || exphil_convolution_backward(&a)) abort();
+  for (auto* one : all) delete one;
+}
+
+static void step(long B, long E, long N, long K, long R) {
+  std::vector<std::vector<float>*> all;
+  auto make = [&](long floats) { return tensor(all, floats, 1.0f); };
+  StepArguments a = {};
+  a.entering = make(B * 2 * E), a.filter = make(E * K), a.filter_bias = make(E);
+  a.projection = make((R + 2 * N) * E), a.step_weight = make(E * R), a.step_bias = make(E);
+  a.A_log = make(E * N), a.D = make(E), a.past = make(B * (K - 1) * E), a.before = make(B * E * N);
+  a.y = make(B * E), a.past_after = make(B * (K - 1) * E), a.after = make(B * E * N);
+  a.batch = B, a.channels = E, a.states = N, a.taps = K, a.rank = R, a.threads = 1;
+  if (exphil_mamba_step(&a)) abort();
+  for (auto* one : all) delete one;
+}
+
+int main() {
+  for (long T : {1, 2, 31, 32, 33, 64, 65, 100})
+    for (long E : {1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 50, 64, 65})
+      for (long N : {1, 3, 16, 17}) scan(2, T, E, N);
+  for (long T : {1, 2, 3, 33})
+    for (long E : {1, 7, 8, 16, 31, 33, 64})
+      for (long K : {1, 2, 3, 4, 5}) convolution(3, T, E, K);
+  for (long E : {1, 7, 16, 33})
+    for (long N : {1, 5, 16})
+      for (long K : {1, 2, 4})
+        for (long R : {1, 3, 16}) step(2, E, N, K, R);
+  printf("passed with %d lanes\n", W);
+}
