@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "prune": ("exphil_core.cli.prune:prune", "Delete or archive models by rules."),
     "replays": ("exphil_core.cli.replays:replays", "Replay files: make demo games, look into one."),
+    "doctor": ("exphil_core.cli.doctor:doctor", "What this machine has, and what is wrong with it."),
 }
 
 INTERRUPTED = 130

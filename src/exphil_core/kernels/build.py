@@ -6,6 +6,7 @@ instruction set is that of the machine that runs. A build takes 2 to 3 s, once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -95,8 +96,8 @@ class Recipe:
         ]
 
 
-def built(variant: Variant, *, retry: bool = False) -> Path:
-    """The library of a variant, built if it isn't there yet. `retry` forgets an earlier failure.
+def built(variant: Variant) -> Path:
+    """The library of a variant, built if it isn't there yet.
 
     Any number of processes may do this at once. Raises BuildError.
     """
@@ -110,7 +111,7 @@ def built(variant: Variant, *, retry: bool = False) -> Path:
         if target.is_file():
             return target
         failure = target.with_suffix(".failed")
-        if not retry and failure.is_file() and time.time() - failure.stat().st_mtime < RETRY_AFTER:
+        if failure.is_file() and time.time() - failure.stat().st_mtime < RETRY_AFTER:
             raise BuildError(failure.read_text(encoding="utf-8", errors="replace"))
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -122,6 +123,13 @@ def built(variant: Variant, *, retry: bool = False) -> Path:
     except OSError as error:
         raise BuildError(f"{error.filename or 'the cache folder'}: {error.strerror or error}") from error
     return target
+
+
+def forget_failures() -> None:
+    """Let the next `built` try again whatever failed before."""
+    with contextlib.suppress(OSError, ExphilError):
+        for path in (cache_folder(None) / "kernels").glob("*.failed"):
+            path.unlink(missing_ok=True)
 
 
 def compiled(recipe: Recipe) -> bytes:
