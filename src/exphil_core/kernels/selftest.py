@@ -26,5 +26,5 @@ def largest_error() -> float:
     y, _ = looped_scan(u, F.softplus(step + bias), A, b, c, before)
     expected = (y + D * u) * F.silu(gate)
     inputs: list[Any] = [tensor.float() for tensor in (u, step, A, b, c, D, gate, bias, before)]
-    got, *_ = scan_forward(*inputs, False)
+    got, *_ = scan_forward(*inputs, save=False)
     return float((got - expected).abs().max() / expected.abs().max())
