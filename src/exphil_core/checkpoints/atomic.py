@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 _WINDOWS_PAUSES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
-def write_bytes(path: Path, data: bytes | Iterable[bytes], *, locked: bool = False) -> None:
+def write_bytes(path: Path, data: bytes | Iterable[bytes | memoryview], *, locked: bool = False) -> None:
     """Put `data` at `path`, atomically and durably.
 
     Readers see the old file or the whole new one. The mode is what `open` would give. On any failure (a full

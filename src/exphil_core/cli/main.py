@@ -30,7 +30,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Trained models: list, rank, tag, compare, verify, import.",
     ),
     "prune": ("exphil_core.cli.prune:prune", "Delete or archive models by rules."),
-    "replays": ("exphil_core.cli.replays:replays", "Replay files: make demo games, look into one."),
+    "replays": (
+        "exphil_core.cli.replays:replays",
+        "Replay files: make demo games, look into one, cache them for training.",
+    ),
     "doctor": ("exphil_core.cli.doctor:doctor", "What this machine has, and what is wrong with it."),
 }
 

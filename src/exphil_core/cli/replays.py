@@ -1,4 +1,4 @@
-"""`exphil replays demo` and `show`."""
+"""`exphil replays demo` and `show`; the other commands have modules of their own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from pathlib import Path
 import click
 
 from exphil_core.cli.output import print_json, print_table
+from exphil_core.cli.replays_cache import cache
 from exphil_core.errors import ExphilError, ReplayError
 
 
 @click.group()
 def replays() -> None:
-    """Replay files: make demo games, look into one."""
+    """Replay files: make demo games, look into one, cache them for training."""
+
+
+replays.add_command(cache)
 
 
 @replays.command("demo")

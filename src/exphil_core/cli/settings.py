@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import attrs
@@ -31,14 +31,17 @@ def default_text(field: attrs.Attribute[Any], info: OptionInfo) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def setting_flags(cls: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator that adds a flag for every setting of the attrs class `cls`, in its order."""
+def setting_flags(
+    cls: type, names: Collection[str] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator that adds a flag for every setting of the attrs class `cls` (or for those in `names`), in its
+    order."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         kinds = field_types(cls)
         for field in reversed(attrs.fields(cls)):
             info = info_of(field)
-            if info is not None:
+            if info is not None and (names is None or field.name in names):
                 command = _flag(field, info, kinds[field.name])(command)
         return command
 

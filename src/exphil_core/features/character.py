@@ -62,6 +62,11 @@ class ActiveFeature:
     entry: Registered
     make: Callable[[], FeatureTracker]
 
+    @property
+    def block(self) -> str:
+        """What its columns are called among the arrays of a game."""
+        return f"feature {self.entry.spec.name}"
+
     def track(self, tracker: FeatureTracker, rows: FighterRows) -> npt.NDArray[np.float32]:
         """The tracker's columns for `rows`, checked: shape, finite, inside the range that the spec promises."""
         spec, origin = self.entry.spec, self.entry.origin.distribution

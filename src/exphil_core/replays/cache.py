@@ -12,9 +12,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
+import sys
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,13 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from exphil_core.errors import ExphilError
 from exphil_core.melee.characters import BY_NAME as CHARACTERS
 from exphil_core.melee.stages import BY_NAME as STAGES
 from exphil_core.replays.filters import IDLE_FRAMES
 from exphil_core.replays.game import GameInfo, Player
-from exphil_core.replays.rows import BLOCKS, ROW, ROWS_VERSION, StoredGame, item_type
+from exphil_core.replays.rows import BLOCKS, ITEMS, ROW, ROWS, ROWS_VERSION, StoredGame, item_type
 from exphil_core.replays.shards import (
-    DATA,
-    INDEX,
     DamagedShard,
     Shard,
     clean,
@@ -39,9 +37,7 @@ from exphil_core.replays.shards import (
     shard_names,
 )
 
-ROWS, ITEMS = "rows", "items"
-PREFIXES = ("rows-", "feature-")
-# Shards that are mapped at a time: their pages stay in the page cache, their file handles are few.
+# Shards that are mapped at a time, on systems that say nothing of how many files may be open.
 MAPPED = 512
 
 Warn = Callable[[str], None]
@@ -108,16 +104,6 @@ def info_of(facts: Mapping[str, Any]) -> GameInfo:
     )
 
 
-def arrays_of(stored: StoredGame) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a game as they are written."""
-    arrays = {ROWS: _as_bytes(stored.rows), **stored.blocks}
-    return arrays if stored.items is None else {**arrays, ITEMS: _as_bytes(stored.items)}
-
-
-def _as_bytes(records: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
-    return np.ascontiguousarray(records).view(np.uint8).reshape(len(records), records.dtype.itemsize)
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class GameColumns:
     """What a run needs of many games without their frames, (G,) each."""
@@ -140,7 +126,10 @@ class GameCache:
         for name in shard_names(folder):
             try:
                 shard, games = open_shard(folder, name)
-                self._facts.append(_fact_columns(games))
+                facts = _fact_columns(games)
+                if ROWS in shard.arrays and (shard.arrays[ROWS].count != facts.frames).any():
+                    raise DamagedShard("its games have other numbers of rows than their facts say")
+                self._facts.append(facts)
                 self._shards.append(shard)
             except DamagedShard as error:
                 deleted = delete_shard(folder, name)
@@ -203,18 +192,30 @@ class GameCache:
         array = self._shards[shard].arrays.get(name)
         if array is None or array.start[place] < 0:
             return None
-        row_bytes = int(np.prod(array.shape[1:])) * array.dtype.itemsize
-        first, count = array.offset + int(array.start[place]) * row_bytes, int(array.count[place])
-        values = np.frombuffer(
-            self._maps.view(shard), array.dtype, count * row_bytes // array.dtype.itemsize, first
-        )
+        first, count = array.offset + int(array.start[place]) * array.row_bytes, int(array.count[place])
+        (view,) = self._maps.views([shard])
+        values = np.frombuffer(view, array.dtype, count * array.row_bytes // array.dtype.itemsize, first)
         return values.reshape(count, *array.shape[1:])
 
-    def row_bytes(self, number: int) -> tuple[memoryview, int]:
-        """The data of the shard that a game stands in, and the byte at which its rows begin."""
-        shard = int(self._shard_of[number])
-        rows = self._shards[shard].arrays[ROWS]
-        return self._maps.view(shard), rows.offset + int(rows.start[self._place[number]]) * ROW.itemsize
+    def views(self, shards: Sequence[int]) -> list[memoryview]:
+        """All bytes of these shards."""
+        return self._maps.views(shards)
+
+    def shard_of(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """The shard in which each game stands."""
+        return self._shard_of[numbers]
+
+    def origins(self, name: str, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The byte of its shard at which each game's array begins, -1 where it has none of that name."""
+        found = np.full(len(numbers), -1, np.int64)
+        shard_of, place = self._shard_of[numbers], self._place[numbers]
+        for shard in np.unique(shard_of):
+            array = self._shards[shard].arrays.get(name)
+            if array is not None:
+                here = np.flatnonzero(shard_of == shard)
+                start = array.start[place[here]]
+                found[here] = np.where(start < 0, -1, array.offset + start * array.row_bytes)
+        return found
 
     def games(self, numbers: npt.NDArray[np.int64]) -> Iterator[tuple[int, StoredGame]]:
         """Whole games with their infos, shard by shard."""
@@ -279,77 +280,78 @@ def _fact_columns(games: Sequence[Mapping[str, Any]]) -> _FactColumns:
         raise DamagedShard(f"its index is damaged ({type(error).__name__}: {error})") from None
 
 
+def mapped_at_most() -> int:
+    """How many shards may be mapped at a time. Before Python 3.13 each holds a file handle: as many of those as the
+    system lets us have are asked for, and half of them taken."""
+    if sys.version_info >= (3, 13):
+        return 1 << 16
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 1 << 16 if hard == resource.RLIM_INFINITY else min(hard, 1 << 16)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return max(wanted, soft) // 2
+    except (ImportError, ValueError, OSError):
+        return MAPPED
+
+
 class _Maps:
-    """The shards' data, mapped when they are first read; the least lately used fall away. For any thread."""
+    """The shards' data, mapped when they are first read; the oldest maps fall away. For any thread."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         self._shards, self._lock = shards, threading.Lock()
-        self._views: OrderedDict[int, memoryview] = OrderedDict()
+        self._limit = MAPPED if len(shards) <= MAPPED // 2 else mapped_at_most()
+        self._views: dict[int, memoryview] = {}
 
-    def view(self, shard: int) -> memoryview:
-        """All bytes of a shard. Whoever holds them keeps them mapped."""
+    def views(self, shards: Sequence[int]) -> list[memoryview]:
+        """All bytes of these shards. Whoever holds them keeps them mapped."""
         with self._lock:
-            view = self._views.get(shard)
-            if view is None:
-                view = self._views[shard] = self._shards[shard].mapped()
-                if len(self._views) > MAPPED:
-                    self._views.popitem(last=False)
-            else:
-                self._views.move_to_end(shard)
-            return view
+            return [self._views[shard] if shard in self._views else self._mapped(shard) for shard in shards]
+
+    def _mapped(self, shard: int) -> memoryview:
+        try:
+            view = self._shards[shard].mapped()
+        except (OSError, DamagedShard) as error:
+            folder = self._shards[shard].folder
+            raise ExphilError(
+                f"the cache in {folder} was changed while it was read ({error}): start again, it is made anew"
+            ) from None
+        if len(self._views) >= self._limit:
+            del self._views[next(iter(self._views))]
+        self._views[shard] = view
+        return view
 
 
 class CachedSource:
-    """Games of a cache as a store's source: game i is the i-th of `numbers`."""
+    """Games of a cache as a store's source: game i is the i-th of `numbers`, which may be -1 for none."""
 
     def __init__(self, cache: GameCache, numbers: npt.NDArray[np.int64]) -> None:
         self._cache, self._numbers = cache, numbers
+        self._there = numbers >= 0
+        self._shard = np.zeros(len(numbers), np.int32)
+        self._shard[self._there] = cache.shard_of(numbers[self._there])
+        self._origins: dict[str, npt.NDArray[np.int64]] = {}
+        # Mapped before anything is read, so that deleting the cache under a run's feet does it no harm.
+        used = np.unique(self._shard[self._there])
+        cache.views(used[:MAPPED].tolist())
 
-    def rows(self, game: int) -> tuple[memoryview, int]:
-        return self._cache.row_bytes(self._numbers[game])
-
-    def items(self, game: int) -> npt.NDArray[np.void] | None:
-        items = self._cache.array(self._numbers[game], ITEMS)
-        return None if items is None else items.view(item_type())[:, 0]
-
-    def block(self, game: int, name: str) -> npt.NDArray[Any] | None:
-        return self._cache.array(self._numbers[game], name)
-
-
-def cache_size(cache: Path) -> int:
-    """Bytes of all shards of all recipes."""
-    sizes = 0
-    for folder in recipe_folders(cache):
-        for path in folder.iterdir():
-            if path.suffix in (DATA, INDEX):
-                with contextlib.suppress(OSError):
-                    sizes += path.stat().st_size
-    return sizes
-
-
-def recipe_folders(cache: Path) -> list[Path]:
-    """The folders of all recipes, this version's and others'."""
-    if not cache.is_dir():
-        return []
-    return sorted(path for path in cache.iterdir() if path.is_dir() and path.name.startswith(PREFIXES))
-
-
-def clear(cache: Path) -> int:
-    """Delete all shards; returns how many bytes. What a run has mapped goes when that run ends (on Windows, it
-    stays)."""
-    before = cache_size(cache)
-    for folder in recipe_folders(cache):
-        for name in shard_names(folder):
-            delete_shard(folder, name)
-        clean(folder)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-    return before - cache_size(cache)
-
-
-def free_bytes(cache: Path) -> int:
-    """Free space where the cache is, or would be."""
-    existing = cache.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    return shutil.disk_usage(existing).free
+    def places(
+        self, name: str, games: npt.NDArray[np.int64]
+    ) -> tuple[Sequence[memoryview | None], npt.NDArray[np.int64]]:
+        """For each game, bytes in which the rows of its array of that name follow each other, and the byte at which
+        the first begins; -1 where it has none."""
+        if name not in self._origins:
+            origins = np.full(len(self._numbers), -1, np.int64)
+            origins[self._there] = self._cache.origins(name, self._numbers[self._there])
+            self._origins[name] = origins
+        origins = self._origins[name][games]
+        wanted = np.flatnonzero(origins >= 0)
+        if len(wanted) == len(games):
+            return self._cache.views(self._shard[games].tolist()), origins
+        views: list[memoryview | None] = [None] * len(games)
+        found = self._cache.views(self._shard[games[wanted]].tolist())
+        for lane, view in zip(wanted.tolist(), found, strict=True):
+            views[lane] = view
+        return views, origins

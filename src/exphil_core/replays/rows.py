@@ -34,6 +34,8 @@ ROW = np.dtype(
         ("spare", "u1", (2,)),
     ]
 )
+# What these are called among the arrays of a game.
+ROWS, ITEMS = "rows", "items"
 # Attributes of `Game` that are fields of a row. Every other array of it is a block of its own.
 _ROW_FIELDS = {
     "state": "state_TPF",
@@ -77,6 +79,16 @@ def pack(game: Game) -> StoredGame:
         blocks={name: array for name, array in blocks.items() if array is not None},
         idle=idle_stretches(game),
     )
+
+
+def arrays_of(stored: StoredGame) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a game as they are written."""
+    arrays = {ROWS: _as_bytes(stored.rows), **stored.blocks}
+    return arrays if stored.items is None else {**arrays, ITEMS: _as_bytes(stored.items)}
+
+
+def _as_bytes(records: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(records).view(np.uint8).reshape(len(records), records.dtype.itemsize)
 
 
 def unpack(stored: StoredGame, path: Path | None = None) -> Game:

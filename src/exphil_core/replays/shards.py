@@ -53,9 +53,14 @@ class ShardArray:
     count: npt.NDArray[np.int64]  # (games,)
 
     @property
+    def row_bytes(self) -> int:
+        """Size of a row."""
+        return int(np.prod(self.shape[1:])) * self.dtype.itemsize
+
+    @property
     def nbytes(self) -> int:
         """Size of the whole array."""
-        return int(np.prod(self.shape)) * self.dtype.itemsize
+        return self.shape[0] * self.row_bytes
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -219,15 +224,9 @@ def open_shard(folder: Path, name: str) -> tuple[Shard, list[dict[str, Any]]]:
     if size != shard.nbytes:
         raise DamagedShard(f"its data has {size} bytes, not {shard.nbytes}")
     for label, array in shard.arrays.items():
-        rows = array.shape[0]
-        inside = array.offset >= 0 and array.offset + array.nbytes <= size
-        last = array.start + array.count
-        if (
-            not inside
-            or len(array.start) != len(games) != 0
-            or (last > rows).any()
-            or array.count.sum() != rows
-        ):
+        inside = 0 <= array.offset <= array.offset + array.nbytes <= size
+        whole = len(array.start) == len(array.count) == len(games) and array.count.sum() == array.shape[0]
+        if not inside or not whole or (array.start + array.count > array.shape[0]).any():
             raise DamagedShard(f"the rows of its array {label} don't add up")
     return shard, games
 

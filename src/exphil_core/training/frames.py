@@ -6,7 +6,7 @@ the "decided" controller is that of row t+D. Shapes: P = 2 fighters in port orde
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -19,20 +19,18 @@ from exphil_core.features.encoder import Observation, Rows, encode, mirror_rows
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.controller import mirror as mirror_cells
 from exphil_core.replays.game import Game
-from exphil_core.replays.rows import ROW, StoredGame, item_type, pack
+from exphil_core.replays.rows import ITEMS, ROW, ROWS, arrays_of, item_type, pack
 from exphil_core.training.samples import Frames, Items, Windows, own_first
 from exphil_core.training.table import (
     FIRST_TARGET,
     GameTable,
+    Longs,
     Runs,
     Sides,
     example_runs,
     game_table,
     sides_of,
 )
-
-# The block that holds the columns of all character features of a run, (T, P, E).
-FEATURES = "features"
 
 
 @attrs.frozen(kw_only=True)
@@ -54,16 +52,9 @@ GATHERED: tuple[Block, ...] = ()
 class GameSource(Protocol):
     """Where frames come from: memory, or a cache on disk. Games are numbered as in the store's table."""
 
-    def rows(self, game: int) -> tuple[memoryview, int]:
-        """Bytes in which the game's rows follow each other, and the byte at which the first begins."""
-        ...
-
-    def items(self, game: int) -> npt.NDArray[np.void] | None:
-        """The game's items, one record each; None where nothing is known of them."""
-        ...
-
-    def block(self, game: int, name: str) -> npt.NDArray[Any] | None:
-        """The array (T, …) of that name, or None if this game hasn't got it."""
+    def places(self, name: str, games: Longs) -> tuple[Sequence[memoryview | None], Longs]:
+        """For each of `games`, bytes in which the rows of its array `name` follow each other, and the byte at which
+        the first begins; -1 where it has none. `rows` are records of ROW, `items` of item_type, others blocks."""
         ...
 
 
@@ -89,15 +80,8 @@ class FrameStore:
     source: GameSource
     delay: int
     drop_idle: bool
-    feature_flip: npt.NDArray[np.float32]  # (E,)
-
-    @cached_property
-    def blocks(self) -> tuple[Block, ...]:
-        """What is gathered besides rows."""
-        features = Block(
-            name=FEATURES, shape=(2, len(self.feature_flip)), dtype="<f4", fill=0.0, per_fighter=True
-        )
-        return (*GATHERED, features) if len(self.feature_flip) else GATHERED
+    features: tuple[Block, ...]  # the columns of each character feature, (T, P, E)
+    feature_flip: npt.NDArray[np.float32]  # of all of them
 
     def examples(self) -> Runs:
         """The rows that are examples."""
@@ -119,11 +103,12 @@ class FrameStore:
 
     def targets_of(self, runs: Runs) -> Iterator[tuple[Cells, Cells]]:
         """The same of each of `runs`, one after the other."""
-        shift = 1 + self.delay
-        for side, start, stop in zip(runs.side, runs.start + shift, runs.stop + shift, strict=True):
-            view, origin = self.source.rows(int(self.sides.game[side]))
+        games, fighters, shift = self.sides.game[runs.side], self.sides.fighter[runs.side], 1 + self.delay
+        for index, (start, stop) in enumerate(zip(runs.start + shift, runs.stop + shift, strict=True)):
+            (view,), (origin,) = self.source.places(ROWS, games[index : index + 1])
+            assert view is not None
             rows = np.frombuffer(view, ROW, stop - start + 1, origin + (start - 1) * ROW.itemsize)
-            controllers = rows["controller"][:, self.sides.fighter[side]]
+            controllers = rows["controller"][:, fighters[index]]
             yield controllers[1:], controllers[:-1]
 
     def batch(self, windows: Windows) -> Batch:
@@ -145,28 +130,32 @@ class FrameStore:
             fighter=windows.fighter,
             stage=self.table.stage[windows.game],
             mirrored=windows.mirrored,
-            blocks={block.name: self._gathered(block, windows) for block in self.blocks},
+            blocks={block.name: self._gathered(block, windows) for block in (*GATHERED, *self.features)},
             items=self._items(windows, rows),
         )
 
     def _rows(self, windows: Windows, span: int) -> npt.NDArray[np.void]:
         """`span` rows from each lane's start on; beyond a game's end its last row is repeated."""
-        size = ROW.itemsize
         raw = np.empty((len(windows), span), ROW)
         there = np.minimum(self.table.frames[windows.game] - windows.start, span)
-        into, at, of_game = raw.reshape(-1).view(np.uint8).data, 0, self.source.rows
-        lanes = zip(
-            windows.game.tolist(), (windows.start * size).tolist(), (there * size).tolist(), strict=True
-        )
-        # Slices of memoryviews: half the overhead of numpy's, which is as long as copying a window takes.
-        for game, first, length in lanes:
-            view, origin = of_game(game)
-            first += origin
-            into[at : at + length] = view[first : first + length]
-            at += span * size
+        self._copy(ROWS, windows.game, windows.start, there, raw)
         for lane in np.flatnonzero(there < span):
             raw[lane, there[lane] :] = raw[lane, there[lane] - 1]
         return raw
+
+    def _copy(self, name: str, games: Longs, start: Longs, count: Longs, into: npt.NDArray[Any]) -> None:
+        """Put `count` rows from `start` on into each lane of `into` (B, T, …); lanes without that array stay."""
+        lane_bytes = into.nbytes // max(len(into), 1)
+        row_bytes = lane_bytes // max(into.shape[1], 1)
+        views, origins = self.source.places(name, games)
+        firsts = (origins + start * row_bytes).tolist()
+        lengths = np.where(origins < 0, 0, count * row_bytes).tolist()
+        target, at = into.reshape(-1).view(np.uint8).data, 0
+        # Slices of memoryviews: half the overhead of numpy's, which is as long as copying a window takes.
+        for view, first, length in zip(views, firsts, lengths, strict=True):
+            if length:
+                target[at : at + length] = view[first : first + length]  # type: ignore[index]
+            at += lane_bytes
 
     def _counts(self, windows: Windows) -> npt.NDArray[np.bool_]:
         row = windows.start[:, None] + np.arange(windows.width)
@@ -183,34 +172,33 @@ class FrameStore:
 
     def _gathered(self, block: Block, windows: Windows) -> npt.NDArray[Any]:
         gathered = np.full((len(windows), windows.width, *block.shape), block.fill, block.dtype)
-        for lane, (game, start) in enumerate(zip(windows.game.tolist(), windows.start.tolist(), strict=True)):
-            array = self.source.block(game, block.name)
-            if array is not None:
-                cut = array[start : start + windows.width]
-                gathered[lane, : len(cut)] = cut
+        there = np.minimum(self.table.frames[windows.game] - windows.start, windows.width)
+        self._copy(block.name, windows.game, windows.start, there, gathered)
         return gathered
 
     def _items(self, windows: Windows, rows: npt.NDArray[np.void]) -> Items:
         """Items of the observations that are no padding. Row `stop` exists: a side ends before its game does."""
-        known = np.zeros(len(windows), bool)
-        lanes, frames, records = [], [], [np.zeros(0, item_type())]
-        for lane, game in enumerate(windows.game.tolist()):
-            items = self.source.items(game)
-            if items is None:
-                continue
-            known[lane] = True
-            length = min(windows.width, int(windows.stop[lane] - windows.start[lane]))
-            bounds = rows["item"][lane, : length + 1].astype(np.int64)
-            if bounds[-1] > bounds[0]:
-                records.append(items[bounds[0] : bounds[-1]])
-                frames.append(np.repeat(np.arange(length), np.diff(bounds)))
-                lanes.append(np.full(len(records[-1]), lane))
-        none = np.zeros(0, np.int64)
+        views, origins = self.source.places(ITEMS, windows.game)
+        length = np.minimum(windows.width, windows.stop - windows.start)
+        before = rows["item"].astype(np.int64)
+        lane = np.arange(len(windows))
+        first, last = before[lane, 0], before[lane, length]
+        counts = np.where(origins < 0, 0, last - first)
+        records = np.empty(counts.sum(), item_type())
+        target, at, size = records.view(np.uint8).data, 0, records.dtype.itemsize
+        for each in np.flatnonzero(counts).tolist():
+            begin, nbytes = int(origins[each] + first[each] * size), int(counts[each]) * size
+            target[at : at + nbytes] = views[each][begin : begin + nbytes]
+            at += nbytes
+        # How many items each observation has; none where it is padding.
+        frame = np.arange(windows.width)
+        each_BT = np.where(frame < length[:, None], np.diff(before[:, : windows.width + 1]), 0)
+        each_BT[origins < 0] = 0
         return Items(
-            lane=np.concatenate([none, *lanes]),
-            frame=np.concatenate([none, *frames]),
-            records=np.concatenate(records),
-            known=known,
+            lane=np.repeat(lane, counts),
+            frame=np.repeat(np.tile(frame, len(windows)), each_BT.reshape(-1)),
+            records=records,
+            known=origins >= 0,
         )
 
     def encoded(self, frames: Frames) -> Batch:
@@ -222,9 +210,8 @@ class FrameStore:
 
     def _seen(self, frames: Frames) -> Rows:
         own, rows = frames.fighter, frames.rows
-        features = frames.blocks.get(FEATURES)
-        if features is None:
-            features = np.zeros((*rows.shape, 2, 0), np.float32)
+        none = np.zeros((*rows.shape, 2, 0), np.float32)
+        features = np.concatenate([none, *(frames.blocks[block.name] for block in self.features)], axis=-1)
         return Rows(
             state=own_first(rows["state"], own),
             action=own_first(rows["action"], own),
@@ -254,20 +241,20 @@ def _some_mirrored(rows: Rows, target: Cells, lanes: npt.NDArray[np.bool_]) -> t
 
 
 class MemorySource:
-    """Games in memory."""
+    """Games in memory: the arrays of each by name."""
 
-    def __init__(self, games: Sequence[StoredGame]) -> None:
-        self._games = games
-        self._views = [game.rows.view(np.uint8).data for game in games]
+    def __init__(self, games: Sequence[Mapping[str, npt.NDArray[Any]]]) -> None:
+        self._views = [
+            {
+                name: np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+                for name, array in arrays.items()
+            }
+            for arrays in games
+        ]
 
-    def rows(self, game: int) -> tuple[memoryview, int]:
-        return self._views[game], 0
-
-    def items(self, game: int) -> npt.NDArray[np.void] | None:
-        return self._games[game].items
-
-    def block(self, game: int, name: str) -> npt.NDArray[Any] | None:
-        return self._games[game].blocks.get(name)
+    def places(self, name: str, games: Longs) -> tuple[Sequence[memoryview | None], Longs]:
+        views = [self._views[game].get(name) for game in games.tolist()]
+        return views, np.array([-1 if view is None else 0 for view in views], np.int64)
 
 
 def build_store(
@@ -280,17 +267,16 @@ def build_store(
 ) -> FrameStore:
     """A store of `games` in memory; `fighters[g]` are those of game g to imitate."""
     stored = [pack(game) for game in games]
-    if features:
-        stored = [
-            attrs.evolve(kept, blocks={**kept.blocks, FEATURES: game_features(game, features)})
-            for kept, game in zip(stored, games, strict=True)
-        ]
+    arrays = [
+        arrays_of(kept) | {feature.block: game_features(game, [feature]) for feature in features}
+        for kept, game in zip(stored, games, strict=True)
+    ]
     return store_of(
-        MemorySource(stored),
+        MemorySource(arrays),
         game_table(
             [len(game) for game in games],
             [game.info.stage.internal for game in games],
-            [game.info.game_hash for game in games],
+            [bytes.fromhex(game.info.game_hash) for game in games],
             [kept.idle for kept in stored],
         ),
         fighters,
@@ -316,5 +302,15 @@ def store_of(
         source=source,
         delay=delay,
         drop_idle=drop_idle,
+        features=tuple(
+            Block(
+                name=feature.block,
+                shape=(2, len(feature.entry.spec.columns)),
+                dtype="<f4",
+                fill=0.0,
+                per_fighter=True,
+            )
+            for feature in features
+        ),
         feature_flip=feature_flip(features),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,13 +19,11 @@ from exphil_core.features.schema import ObservationSchema, observation_schema
 from exphil_core.models.policy import Policy, build_policy, policy_shape
 from exphil_core.models.prior import ControllerCounts, ControllerPrior
 from exphil_core.plugin_manager import PluginManager
-from exphil_core.replays.cache_folder import cache_folder
-from exphil_core.replays.filters import Collection, GameFilter, LeftOut, collect
-from exphil_core.replays.game import GameInfo
-from exphil_core.replays.index import ReplayIndex
+from exphil_core.replays.filters import LeftOut
 from exphil_core.replays.sources import ReplayFile, expanded, find_replays
 from exphil_core.replays.split import split_games
-from exphil_core.training.frames import FrameStore, build_store
+from exphil_core.training.frames import FrameStore
+from exphil_core.training.games import Games, games_of, select_games
 from exphil_core.training.loop import pick_device
 from exphil_core.training.memory import activation_bytes
 from exphil_core.training.reporter import Reporter
@@ -41,8 +40,6 @@ PRIOR_FRAMES = 20_000_000
 class Prepared:
     """A run that is ready to start."""
 
-    training_games: tuple[GameInfo, ...]
-    held_out_games: tuple[GameInfo, ...]
     training: FrameStore
     held_out: FrameStore
     held_out_sides: tuple[str, ...]
@@ -66,21 +63,12 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
     if config.threads:
         torch.set_num_threads(config.threads)
     features = active_features(manager, config.features)
-    files = find_replays(config.replays)
-    collection = read_games(files, run, reporter)
-    train, held = split_games([g.info.game_hash for g in collection.games], config.validation_fraction)
-
-    def store(indices: Sequence[int], drop_idle: bool) -> FrameStore:
-        return build_store(
-            [collection.games[i] for i in indices],
-            [collection.sides[i] for i in indices],
-            features=features,
-            delay=config.delay,
-            drop_idle=drop_idle,
-        )
-
+    games = read_games(find_replays(config.replays), run, features, reporter)
+    hashes = games.table.hashes()
+    train, held = split_games(hashes, config.validation_fraction)
     # Idle stretches never count in validation: the canonical loss must not depend on a training setting.
-    training, held_out = store(train, config.drop_idle), store(held, True)
+    training = games.store(train, delay=config.delay, drop_idle=config.drop_idle)
+    held_out = games.store(held, delay=config.delay, drop_idle=True)
     for name, frames in (("training", training), ("held-out", held_out)):
         if frames.example_count() == 0:
             raise ExphilError(f"the {name} games hold no frame to imitate: nobody moves in them; add replays")
@@ -94,16 +82,12 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
     if config.temporal and config.window_size > LONG_WINDOW:
         reporter.line(f"window_size {config.window_size}: {step_memory(run, policy, schema)}")
     return Prepared(
-        training_games=tuple(collection.games[i].info for i in train),
-        held_out_games=tuple(collection.games[i].info for i in held),
         training=training,
         held_out=held_out,
         held_out_sides=tuple(
-            f"{collection.games[i].info.game_hash}:{side}:{config.rollback}"
-            for i in held
-            for side in collection.sides[i]
+            f"{hashes[game]}:{fighter}:{config.rollback}" for game in held for fighter in games.fighters[game]
         ),
-        left_out=collection.left_out,
+        left_out=games.left_out,
         features=features,
         schema=schema,
         prior=prior,
@@ -112,41 +96,24 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
     )
 
 
-def read_games(files: Sequence[ReplayFile], run: ResolvedConfig, reporter: Reporter) -> Collection:
-    """Read and filter `files`, naming what is left out. Raises ExphilError if nothing is left."""
-    config = run.config
-    wanted = GameFilter(
-        character=config.character,
-        opponent=config.opponent,
-        stage=config.stage,
-        min_frames=config.min_frames,
-        max_files=config.max_files,
-        any_player=config.any_player,
-        seed=config.seed,
-    )
-    reporter.start("reading replays", len(files), "files")
-    try:
-        with ReplayIndex(cache_folder(config.cache_dir), reporter.line) as index:
-            collection = collect(
-                files,
-                wanted,
-                index,
-                rollback=config.rollback,
-                progress=lambda done, _: reporter.advance(done),
-            )
-    finally:
-        reporter.finish()
-    for item in collection.left_out[:NAMED_FILES]:
+def read_games(
+    files: Sequence[ReplayFile], run: ResolvedConfig, features: Sequence[ActiveFeature], reporter: Reporter
+) -> Games:
+    """The games of `files` that pass the filters, naming what is left out. Raises ExphilError if nothing is left."""
+    selection, cache = select_games(files, run.config, reporter)
+    games = games_of(selection, cache, features, run.config, reporter)
+    for item in games.left_out[:NAMED_FILES]:
         reporter.line(f"left out {item.file.name}: {item.reason}")
-    if len(collection.left_out) > NAMED_FILES:
-        reporter.line(f"left out {len(collection.left_out) - NAMED_FILES} more files")
-    reasons = ", ".join(f"{count} {kind}" for kind, count in collection.reasons().most_common())
-    if not collection.games:
+    if len(games.left_out) > NAMED_FILES:
+        reporter.line(f"left out {len(games.left_out) - NAMED_FILES} more files")
+    reasons = ", ".join(
+        f"{count} {kind}" for kind, count in Counter(item.kind for item in games.left_out).most_common()
+    )
+    if not len(games):
         raise ExphilError(f"none of the {len(files)} replay files can be trained on: {reasons}")
-    frames = sum(len(game) for game in collection.games)
-    left = f"; left out {len(collection.left_out)}: {reasons}" if collection.left_out else ""
-    reporter.line(f"{len(collection.games)} games, {frames:,} frames{left}")
-    return collection
+    left = f"; left out {len(games.left_out)}: {reasons}" if games.left_out else ""
+    reporter.line(f"{len(games)} games, {games.table.frames.sum():,} frames{left}")
+    return games
 
 
 def prior_of(store: FrameStore) -> ControllerPrior:

@@ -193,7 +193,7 @@ def _results(ready: Prepared, outcome: Outcome, best: EpochResult) -> dict[str, 
         **{key: value for key, value in validation.items() if key not in ("frames", "change_frames")},
         "validation_frames": best.validation.frames,
         "validation_change_frames": best.validation.change_frames,
-        "validation_games": sorted(info.game_hash for info in ready.held_out_games),
+        "validation_games": sorted(ready.held_out.table.hashes()),
         "validation_sides": sorted(ready.held_out_sides),
         "best_epoch": best.epoch,
         "stopped": outcome.stopped,
@@ -203,10 +203,10 @@ def _results(ready: Prepared, outcome: Outcome, best: EpochResult) -> dict[str, 
 
 def _data(ready: Prepared) -> dict[str, Any]:
     return {
-        "replays": len(ready.training_games),
+        "replays": len(ready.training.table),
         "training_examples": ready.training.example_count(),
         "training_sides": len(ready.training.sides),
-        "training_games": sorted(info.game_hash for info in ready.training_games),
+        "training_games": sorted(ready.training.table.hashes()),
         "left_out": dict(Counter(item.kind for item in ready.left_out)),
         "left_out_files": [{"file": item.file.name, "reason": item.reason} for item in ready.left_out],
     }

@@ -32,15 +32,28 @@ class GameTable:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def hash(self, game: int) -> str:
-        """The hash of a game, as hexadecimal."""
-        return bytes(self.game_hash[game]).ljust(32, b"\0").hex()
+    def hashes(self) -> list[str]:
+        """The games' hashes, as hexadecimal."""
+        # numpy drops zeros at the end.
+        return [bytes(digest).ljust(32, b"\0").hex() for digest in self.game_hash]
+
+    def taken(self, chosen: Sequence[int]) -> GameTable:
+        """Some of the games, in that order."""
+        bounds = [(self.idle_offset[2 * game], self.idle_offset[2 * game + 2]) for game in chosen]
+        counts = np.diff(self.idle_offset).reshape(-1, 2)[list(chosen)]
+        return GameTable(
+            frames=self.frames[list(chosen)],
+            stage=self.stage[list(chosen)],
+            game_hash=self.game_hash[list(chosen)],
+            idle=np.concatenate([np.zeros((0, 2), np.int32), *(self.idle[a:b] for a, b in bounds)]),
+            idle_offset=np.r_[0, np.cumsum(counts)].astype(np.int64),
+        )
 
 
 def game_table(
     frames: Sequence[int],
     stage: Sequence[int],
-    game_hash: Sequence[str],
+    game_hash: Sequence[bytes],
     idle: Sequence[npt.NDArray[np.int32]],
 ) -> GameTable:
     """A table from one value a game; `idle` are stretches (K, 3) of fighter, start, stop, in order."""
@@ -48,7 +61,7 @@ def game_table(
     return GameTable(
         frames=np.array(frames, np.int64),
         stage=np.array(stage, np.uint8),
-        game_hash=np.array([bytes.fromhex(text) for text in game_hash], "S32"),
+        game_hash=np.array(game_hash, "S32"),
         idle=np.concatenate([np.zeros((0, 2), np.int32), *(stretches[:, 1:] for stretches in idle)]),
         idle_offset=np.r_[0, np.cumsum(np.concatenate([[], *counts]))].astype(np.int64),
     )
