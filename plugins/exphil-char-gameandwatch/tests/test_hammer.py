@@ -171,3 +171,26 @@ def test_the_numbers_are_those_of_a_plain_loop(rows: FighterRows) -> None:
         if mine:
             expected = [float(number not in memory) for number in range(1, 10)]
             assert told[frame, 3:12].tolist() == expected
+
+
+OPEN, CATCH, POUR = [375] * 3, [376] * 4, [377] * 5
+
+
+def test_the_bucket_fills_and_is_poured() -> None:
+    told = track([*OPEN, *CATCH, STANDING, *OPEN, *CATCH, STANDING, *OPEN, *CATCH, STANDING, *POUR, STANDING])
+    assert np.rint(told["bucket"] * 3).astype(int)[[2, 3, 7, 11, 15, 19, 23]].tolist() == [
+        0,
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+    ]
+    assert not told["bucket"][24:].any()
+    assert told["bucketing"].tolist() == [1] * 7 + [0] + [1] * 7 + [0] + [1] * 7 + [0] + [1] * 5 + [0]
+
+
+def test_landing_while_catching_catches_nothing_more_and_a_death_takes_nothing() -> None:
+    told = track([379, 379, 376, 376, STANDING, DEAD, DEAD, REBIRTH, STANDING])
+    assert np.rint(told["bucket"] * 3).astype(int).tolist() == [1] * 9

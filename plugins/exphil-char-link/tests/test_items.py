@@ -133,7 +133,7 @@ def test_the_opponents_nearest_item_is_of_any_kind() -> None:
     np.testing.assert_allclose(told["opponent_x"], [0.6, 0.25], rtol=1e-6)
     assert told["opponent_count"].tolist() == [0.25, 0.5]
     assert told["opponent_vx"].tolist() == [0, -1]
-    assert not told["bomb"].any()
+    assert told["bomb_theirs"].tolist() == [1, 1]  # a bomb that changed hands
 
 
 def test_an_own_item_of_another_kind_is_not_told() -> None:
@@ -219,3 +219,26 @@ def test_a_long_game_takes_under_100_ms_of_processor_time() -> None:
         ItemTracking().update(rows)
         took.append(time.process_time() - before)
     assert min(took) < 0.1
+
+
+def test_a_bomb_tells_who_has_it() -> None:
+    for owner, state, expected in ((0, IN_HAND, (1, 0, 0)), (1, IN_HAND, (0, 1, 1)), (1, FLYING, (0, 1, 0))):
+        told = track(rows_of(1, (0, {"owner": owner, "state": state, "x": 20})))
+        assert (told["bomb_held"][0], told["bomb_theirs"][0], told["bomb_in_their_hand"][0]) == expected
+
+
+def test_an_item_on_its_way_says_when_and_how_high_it_arrives() -> None:
+    """From x 0 at 2 units a frame it gets to the opponent at 50 after 25 frames."""
+    told = track(rows_of(1, (0, {"type": BOOMERANG, "x": 0, "y": 28, "vx": 2})))
+    assert told["boomerang_soon"][0] == pytest.approx(1 - 25 / 60)
+    assert told["boomerang_miss"][0] == pytest.approx(20 / 50)
+    falling = track(rows_of(1, (0, {"type": BOMB, "x": 0, "y": 28, "vx": 2})))
+    assert falling["bomb_miss"][0] == pytest.approx((20 - 0.049 * 25 * 25 / 2) / 50)
+    leaving = track(rows_of(1, (0, {"type": BOOMERANG, "x": 0, "y": 28, "vx": -2})))
+    assert (leaving["boomerang_soon"][0], leaving["boomerang_miss"][0]) == (0, 0)
+
+
+def test_the_opponents_items_arrive_at_oneself() -> None:
+    told = track(rows_of(1, (0, {"type": LASER, "owner": 1, "x": 40, "y": 8, "vx": -4})))
+    assert told["opponent_soon"][0] == pytest.approx(1 - 10 / 60)
+    assert told["opponent_miss"][0] == 0

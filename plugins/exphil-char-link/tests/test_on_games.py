@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from exphil_char_link import plugin
-from exphil_char_link.items import LINKS, ItemTracking
+from exphil_char_link.items import IN_HAND, LINKS, TYPES, ItemTracking
 from exphil_char_link.plugin import COLUMNS
 
-from exphil_core.errors import ReplayError
-from exphil_core.features.character import FighterRows, active_features, fighter_rows, game_features
+from exphil_core.features.character import FighterRows, fighter_rows
 from exphil_core.replays.game import Game
-from exphil_core.replays.slp import read_game
-from exphil_core.testing import check_character_feature, cut_rows, manager_with
+from exphil_core.testing import check_feature_on_games, manager_with
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-REPLAYS = Path(os.environ.get("EXPHIL_REPLAYS", REPOSITORY.parent / "shared" / "replays"))
+pytest_plugins = ["exphil_core.testing.fixtures"]
+
 WITH_EVERYTHING = "falco-ylink_PS_3.9.0_484ef831.slp"
 
-
-@cache
-def real_games() -> dict[str, Game]:
-    games = {}
-    for path in sorted((REPLAYS / "games").glob("*link*.slp")):
-        try:
-            games[path.name] = read_game(path, any_player=True)
-        except ReplayError as error:
-            print(f"{path.name}: {error}")
-    return games
+Games = Callable[..., list[Game]]
 
 
-def young_link() -> FighterRows:
-    if WITH_EVERYTHING not in real_games():
-        pytest.skip(f"{WITH_EVERYTHING} is not in {REPLAYS} (set EXPHIL_REPLAYS)")
-    return fighter_rows(real_games()[WITH_EVERYTHING], 1)
+@pytest.fixture
+def young_link(exphil_real_games: Games) -> FighterRows:
+    (game,) = exphil_real_games(WITH_EVERYTHING)
+    return fighter_rows(game, 1)
 
 
 def track(rows: FighterRows) -> dict[str, npt.NDArray[np.float32]]:
@@ -46,8 +33,8 @@ def track(rows: FighterRows) -> dict[str, npt.NDArray[np.float32]]:
     return {column.name: values[:, index] for index, column in enumerate(COLUMNS)}
 
 
-def test_every_item_of_a_real_young_link_is_told() -> None:
-    rows = young_link()
+def test_every_item_of_a_real_young_link_is_told(young_link: FighterRows) -> None:
+    rows = young_link
     told = track(rows)
     assert told["known"].all()
     for kind, item, ever in (
@@ -62,8 +49,8 @@ def test_every_item_of_a_real_young_link_is_told() -> None:
         np.testing.assert_array_equal(told[f"{kind}_count"], np.minimum(count, 4) / 4)
 
 
-def test_a_real_bomb_is_drawn_held_thrown_and_goes_off() -> None:
-    rows = young_link()
+def test_a_real_bomb_is_drawn_held_thrown_and_goes_off(young_link: FighterRows) -> None:
+    rows = young_link
     told, items = track(rows), rows.items
     # The first bomb: 104 frames in hand, 61 in the air, 80 of explosion; the only one in these frames.
     first = items.frame()[items.type == 0x3B][0]
@@ -79,8 +66,8 @@ def test_a_real_bomb_is_drawn_held_thrown_and_goes_off() -> None:
     assert np.hypot(told["bomb_x"], told["bomb_y"])[first + 104] < 0.1
 
 
-def test_the_arrow_nearest_to_him_flies_as_the_replay_says() -> None:
-    rows = young_link()
+def test_the_arrow_nearest_to_him_flies_as_the_replay_says(young_link: FighterRows) -> None:
+    rows = young_link
     told, items = track(rows), rows.items
     flying = np.flatnonzero((items.type == 0x41) & (items.state == 1))
     frame = items.frame()[flying]
@@ -90,28 +77,43 @@ def test_the_arrow_nearest_to_him_flies_as_the_replay_says() -> None:
     np.testing.assert_allclose(told["arrow_x"][frame[alone]], np.clip(way, -2, 2)[alone], atol=1e-6)
 
 
-def test_frame_by_frame_is_the_whole() -> None:
-    rows = young_link()
-    _, piece, _ = cut_rows(rows, (4400, 4800))  # the first bomb's life
-    tracker = ItemTracking()
-    parts = [tracker.update(one) for one in cut_rows(piece, range(1, len(piece.action)))]
-    np.testing.assert_array_equal(np.concatenate(parts), ItemTracking().update(piece))
+def test_it_holds_on_real_games(exphil_real_games: Games) -> None:
+    check_feature_on_games("item-tracking", exphil_real_games("*link*.slp"), manager=manager_with(plugin))
 
 
-def test_the_core_accepts_real_games_and_others_have_no_items() -> None:
-    if not real_games():
-        pytest.skip(f"no real replays with Link or Young Link in {REPLAYS} (set EXPHIL_REPLAYS)")
-    features = active_features(manager_with(plugin), ["item-tracking"])
-    for game in real_games().values():
-        values = game_features(game, features)
-        for fighter in (0, 1):
-            links = np.isin(game.character_TP[:, fighter], LINKS)
-            assert not values[~links, fighter].any()
+def test_bombs_of_the_sandbox_are_told_with_who_has_them(exphil_sandbox: Games) -> None:
+    games = exphil_sandbox("link", "marth", games=4, minutes=1.0)
+    check_feature_on_games("item-tracking", games, manager=manager_with(plugin))
+    held = theirs = 0
+    for game in games:
+        for side in (0, 1):
+            if game.character_TP[0, side] not in LINKS:
+                continue
+            rows = fighter_rows(game, side)
+            told, items = track(rows), rows.items
+            bomb = np.isin(items.type, TYPES["bomb"])
+            for state, owner, column in ((IN_HAND, 0, "bomb_held"), (IN_HAND, 1, "bomb_in_their_hand")):
+                frames = items.frame()[bomb & (items.state == state) & (items.owner == owner)]
+                alone = frames[told["bomb_count"][frames] == 0.25]
+                assert (told[column][alone] == 1).all()
+                held += len(alone) * (owner == 0)
+                theirs += len(alone) * (owner == 1)
+    assert held > 500
+    assert theirs > 5
 
 
-def test_sandbox_games_keep_the_contract(tmp_path: Path) -> None:
-    from exphil_core.sandbox import make_replays
-
-    paths = make_replays(tmp_path, games=1, minutes=0.05, seed=5, characters=("link", "falco"))
-    rows = [fighter_rows(read_game(path), fighter) for path in paths for fighter in (0, 1)]
-    check_character_feature("item-tracking", rows=rows, manager=manager_with(plugin), frames=10)
+def test_a_bomb_that_will_hit_says_so_before_it_does(exphil_sandbox: Games) -> None:
+    soon, all_frames = [], []
+    for game in exphil_sandbox("link", "marth", games=10, minutes=1.0):
+        for side in (0, 1):
+            if game.character_TP[0, side] not in LINKS:
+                continue
+            rows = fighter_rows(game, side)
+            told = track(rows)
+            goes_off = np.flatnonzero(np.diff(told["bomb_exploding"], prepend=0) > 0)
+            hurt = np.diff(rows.opponent_state[:, 3], append=rows.opponent_state[-1, 3]) > 0
+            hits = [frame for frame in goes_off if hurt[frame - 2 : frame + 2].any()]
+            soon += [told["bomb_soon"][frame - 4] for frame in hits]
+            all_frames.append(told["bomb_soon"])
+    assert len(soon) >= 5
+    assert np.mean(soon) > np.concatenate(all_frames).mean() + 0.3

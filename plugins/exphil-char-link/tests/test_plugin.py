@@ -1,16 +1,13 @@
-"""The preset and the feature as users meet them."""
+"""The preset and the feature as users meet them: listed, resolved, conforming, trained with."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from click.testing import CliRunner
 from exphil_char_link import plugin
 
-from exphil_core.cli.main import cli
 from exphil_core.config.resolve import resolve
-from exphil_core.testing import check_character_feature, check_plugin, check_preset, manager_with
+from exphil_core.testing import check_character_feature, check_plugin, check_preset, manager_with, short_run
 
 
 def test_it_keeps_the_contract_of_plugins() -> None:
@@ -22,28 +19,22 @@ def test_the_preset_keeps_its_contract() -> None:
 
 
 def test_the_feature_keeps_its_contract() -> None:
-    check_character_feature("item-tracking", manager=manager_with(plugin), frames=30)
+    check_character_feature("item-tracking", manager=manager_with(plugin), frames=60)
 
 
-def test_the_preset_is_full_with_a_longer_window_for_link() -> None:
+def test_the_preset_is_full_for_link() -> None:
     run, full = (resolve(manager_with(plugin), preset=name) for name in ("link", "full"))
-    assert (run.config.character, run.config.features, run.config.window_size) == (
-        "link",
-        ("item-tracking",),
-        75,
-    )
+    assert (run.config.character, run.config.window_size) == ("link", 75)
+    assert run.config.features == ("item-tracking",)
     assert (run.config.backbone, run.config.hidden_sizes) == (full.config.backbone, full.config.hidden_sizes)
+    assert run.origins["features"] == "preset link (exphil-char-link)"
 
 
-def test_a_model_is_trained_with_it(tmp_path: Path) -> None:
-    from exphil_core.sandbox import make_replays
-
-    if "link" not in manager_with().names("exphil_presets"):
-        pytest.skip("exphil-char-link is not installed")
-    make_replays(tmp_path / "games", games=2, minutes=0.1, seed=3, characters=("link", "fox"))
-    arguments = ["train", "--preset", "link", "--replays", str(tmp_path / "games")]
-    arguments += ["--backbone", "mlp", "--hidden-sizes", "8", "--batch-size", "4", "--max-steps", "2"]
-    arguments += ["--checkpoints", str(tmp_path / "models"), "--device", "cpu", "--epochs", "1"]
-    done = CliRunner().invoke(cli, arguments)
-    assert done.exit_code == 0, done.output
-    assert list((tmp_path / "models").rglob("*.safetensors"))
+def test_a_model_is_trained_with_every_column(tmp_path: Path) -> None:
+    written = short_run("link", tmp_path, characters=("link", "fox"), manager=manager_with(plugin))
+    assert written["character"] == "link"
+    names = {column["name"] for column in written["observation"]["columns"]}
+    for spec in plugin.exphil_character_features():
+        stem = spec.name.replace("-", "_")
+        for who in ("own", "opponent"):
+            assert {f"{who}_{stem}_{column.name}" for column in spec.columns} <= names

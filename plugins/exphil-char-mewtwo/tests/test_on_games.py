@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,49 +11,25 @@ from exphil_char_mewtwo import plugin
 from exphil_char_mewtwo.plugin import COLUMNS
 from exphil_char_mewtwo.teleport import RANGE, Teleport
 
-from exphil_core.errors import ReplayError
-from exphil_core.features.character import ActiveFeature, FighterRows, fighter_rows, game_features
+from exphil_core.features.character import FighterRows, fighter_rows
 from exphil_core.melee.stages import BY_NAME
-from exphil_core.plugin_manager import Provenance, Registered
 from exphil_core.replays.game import Game
-from exphil_core.replays.slp import read_game
+from exphil_core.testing import check_feature_on_games, manager_with
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-REPLAYS = Path(os.environ.get("EXPHIL_REPLAYS", REPOSITORY.parent / "shared" / "replays"))
+pytest_plugins = ["exphil_core.testing.fixtures"]
+
 THIRTEEN_TELEPORTS = "sheik-mewtwo_BF_3.16.0_e69c540c.slp"
 
 Values = dict[str, npt.NDArray[np.float32]]
-
-
-@cache
-def real_games() -> tuple[Game, ...]:
-    """Every real game with a Mewtwo in it, CPU players too."""
-    games = []
-    for folder in ("games", "more"):
-        for path in sorted((REPLAYS / folder).glob("*mewtwo*.slp")):
-            try:
-                games.append(read_game(path, any_player=True))
-            except ReplayError as error:
-                print(f"{path.name}: {error}")
-    return tuple(games)
-
-
-def required(games: tuple[Game, ...]) -> tuple[Game, ...]:
-    if not games:
-        pytest.skip(f"no real replays with Mewtwo in {REPLAYS} (set EXPHIL_REPLAYS)")
-    return games
+Games = Callable[..., list[Game]]
 
 
 @pytest.fixture(scope="module")
-def sandbox_games(tmp_path_factory: pytest.TempPathFactory) -> tuple[Game, ...]:
-    from exphil_core.sandbox import make_replays
-
-    folder = tmp_path_factory.mktemp("sandbox")
-    paths = make_replays(folder, games=4, minutes=1.0, seed=5, characters=("mewtwo", "fox"))
-    return tuple(read_game(path) for path in paths)
+def sandbox_games(exphil_sandbox: Games) -> list[Game]:
+    return exphil_sandbox("mewtwo", "fox", games=4, minutes=1.0, seed=5)
 
 
-def mewtwo_sides(games: tuple[Game, ...]) -> list[tuple[Game, int]]:
+def mewtwo_sides(games: list[Game]) -> list[tuple[Game, int]]:
     return [
         (game, fighter)
         for game in games
@@ -108,26 +82,19 @@ def check_where_it_ends(game: Game, fighter: int) -> int:
     return whole
 
 
-def test_real_games_give_the_chain() -> None:
-    games = required(real_games())
-    counts = {
-        f"{game.info.path.name}:{fighter}": check_side(game, fighter) for game, fighter in mewtwo_sides(games)
-    }
-    assert sum(counts.values()) >= 1, counts
-    if f"{THIRTEEN_TELEPORTS}:1" in counts:
-        assert counts[f"{THIRTEEN_TELEPORTS}:1"] == 13
+def test_real_games_give_the_chain(exphil_real_games: Games) -> None:
+    counts = [check_side(game, fighter) for game, fighter in mewtwo_sides(exphil_real_games("*mewtwo*.slp"))]
+    assert sum(counts) >= 1
 
 
-def test_real_teleports_end_where_it_says() -> None:
-    sides = mewtwo_sides(required(real_games()))
+def test_real_teleports_end_where_it_says(exphil_real_games: Games) -> None:
+    sides = mewtwo_sides(exphil_real_games("*mewtwo*.slp"))
     assert sum(check_where_it_ends(game, fighter) for game, fighter in sides) >= 1
 
 
-def test_a_real_teleport_that_falls_short_of_the_stage() -> None:
-    found = [g for g in required(real_games()) if g.info.path.name == THIRTEEN_TELEPORTS]
-    if not found:
-        pytest.skip(f"{THIRTEEN_TELEPORTS} is not in {REPLAYS}")
-    (game,) = found
+def test_a_real_teleport_that_falls_short_of_the_stage(exphil_real_games: Games) -> None:
+    (game,) = exphil_real_games(THIRTEEN_TELEPORTS)
+    assert check_side(game, 1) == 13
     # From x 174 he teleports at frame row 3355, appears at 136, falls helplessly for 74 frames and dies.
     told = track(fighter_rows(game, 1))
     assert told["reach"][3355] == -1
@@ -139,12 +106,12 @@ def test_a_real_teleport_that_falls_short_of_the_stage() -> None:
     )
 
 
-def test_sandbox_games_give_the_chain(sandbox_games: tuple[Game, ...]) -> None:
+def test_sandbox_games_give_the_chain(sandbox_games: list[Game]) -> None:
     sides = mewtwo_sides(sandbox_games)
     assert sum(check_side(game, fighter) for game, fighter in sides) >= 5
 
 
-def test_sandbox_teleports_are_followed_to_the_end(sandbox_games: tuple[Game, ...]) -> None:
+def test_sandbox_teleports_are_followed_to_the_end(sandbox_games: list[Game]) -> None:
     for game, fighter in mewtwo_sides(sandbox_games):
         told = track(fighter_rows(game, fighter))
         assert told["ready"][200:].any()
@@ -152,31 +119,11 @@ def test_sandbox_teleports_are_followed_to_the_end(sandbox_games: tuple[Game, ..
         assert (told["ready"][after_fall] == 1).all()
 
 
-def one_frame(rows: FighterRows, frame: int) -> FighterRows:
-    here = slice(frame, frame + 1)
-    return FighterRows(
-        state=rows.state[here],
-        action=rows.action[here],
-        character=rows.character[here],
-        opponent_state=rows.opponent_state[here],
-        opponent_action=rows.opponent_action[here],
-        stage=rows.stage,
-    )
+def test_both_features_hold_on_whole_games(sandbox_games: list[Game], exphil_real_games: Games) -> None:
+    games = [*sandbox_games, *exphil_real_games("*mewtwo*.slp")]
+    for feature in plugin.exphil_character_features():
+        check_feature_on_games(feature.name, games, manager=manager_with(plugin))
 
 
-def test_frame_by_frame_is_the_whole_game(sandbox_games: tuple[Game, ...]) -> None:
-    games = (*sandbox_games[:1], *[g for g in real_games() if g.info.path.name == THIRTEEN_TELEPORTS])
-    for game, fighter in mewtwo_sides(games):
-        rows, tracker, count = fighter_rows(game, fighter), Teleport(), min(len(game), 2500)
-        parts = [tracker.update(one_frame(rows, frame)) for frame in range(count)]
-        np.testing.assert_array_equal(np.concatenate(parts), Teleport().update(rows)[:count])
-
-
-def test_the_core_accepts_every_value_on_both_sides(sandbox_games: tuple[Game, ...]) -> None:
-    (spec,) = plugin.exphil_character_features()
-    feature = ActiveFeature(Registered(spec, Provenance("exphil-char-mewtwo", "0", "mewtwo")), Teleport)
-    for game in (*sandbox_games, *real_games()):
-        values = game_features(game, [feature])
-        assert values.shape == (len(game), 2, len(COLUMNS))
-        others = [f for f in (0, 1) if game.info.players[f].character.name != "mewtwo"]
-        assert not values[:, others].any()
+def test_sandbox_teleports_end_where_it_says(sandbox_games: list[Game]) -> None:
+    assert sum(check_where_it_ends(game, fighter) for game, fighter in mewtwo_sides(sandbox_games)) >= 5

@@ -1,48 +1,41 @@
-"""The preset and the feature as users meet them."""
+"""The preset and the features as users meet them: listed, resolved, conforming, trained with."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from pathlib import Path
 
 from exphil_char_mewtwo import plugin
 
 from exphil_core.config.resolve import resolve
-from exphil_core.features.character import active_features
-from exphil_core.plugin_manager import PluginManager, Provenance, load_plugins
+from exphil_core.testing import check_character_feature, check_plugin, check_preset, manager_with, short_run
 
 
-def installed() -> PluginManager:
-    manager = load_plugins()
-    if "mewtwo" not in manager.names("exphil_presets"):  # tested from a checkout, not installed
-        manager.add(plugin, Provenance("exphil-char-mewtwo", "0.1.0", "mewtwo"))
-    return manager
+def test_it_keeps_the_contract_of_plugins() -> None:
+    check_plugin(plugin)
 
 
-def test_the_preset_is_full_with_a_longer_window_for_mewtwo() -> None:
-    run = resolve(installed(), preset="mewtwo")
-    full = resolve(installed(), preset="full")
-    assert (run.config.character, run.config.features, run.config.window_size) == (
-        "mewtwo",
-        ("teleport",),
-        90,
-    )
-    assert run.config.hidden_sizes == full.config.hidden_sizes
-    assert run.config.backbone == full.config.backbone
+def test_the_preset_keeps_its_contract() -> None:
+    check_preset("mewtwo", manager=manager_with(plugin))
+
+
+def test_the_features_keep_their_contract() -> None:
+    check_character_feature("teleport", manager=manager_with(plugin), frames=60)
+    check_character_feature("shadow-ball", manager=manager_with(plugin), frames=60)
+
+
+def test_the_preset_is_full_for_mewtwo() -> None:
+    run, full = (resolve(manager_with(plugin), preset=name) for name in ("mewtwo", "full"))
+    assert (run.config.character, run.config.window_size) == ("mewtwo", 90)
+    assert run.config.features == ("teleport", "shadow-ball")
+    assert (run.config.backbone, run.config.hidden_sizes) == (full.config.backbone, full.config.hidden_sizes)
     assert run.origins["features"] == "preset mewtwo (exphil-char-mewtwo)"
-    assert run.origins["epochs"] == "preset full (exphil-core)"
 
 
-def test_the_feature_can_be_made() -> None:
-    (feature,) = active_features(installed(), ["teleport"])
-    assert feature.entry.origin.distribution == "exphil-char-mewtwo"
-    assert feature.make() is not feature.make()
-
-
-def test_listing_it_imports_nothing_heavy() -> None:
-    code = (
-        "import sys, exphil_char_mewtwo.plugin as p; p.exphil_presets(); p.exphil_character_features(); "
-        "print([m for m in ('numpy', 'torch', 'pyarrow', 'cattrs') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_a_model_is_trained_with_every_column(tmp_path: Path) -> None:
+    written = short_run("mewtwo", tmp_path, characters=("mewtwo", "fox"), manager=manager_with(plugin))
+    assert written["character"] == "mewtwo"
+    names = {column["name"] for column in written["observation"]["columns"]}
+    for spec in plugin.exphil_character_features():
+        stem = spec.name.replace("-", "_")
+        for who in ("own", "opponent"):
+            assert {f"{who}_{stem}_{column.name}" for column in spec.columns} <= names

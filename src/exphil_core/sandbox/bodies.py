@@ -107,7 +107,7 @@ SHOTS: dict[str, Shot] = {
     "link": Shot(0x40, 3.2, 40, 6.0),
     "luigi": Shot(0x69, 1.3, 60, 5.0),
     "mario": Shot(0x30, 1.5, 60, 5.0),
-    "mewtwo": Shot(0x70, 1.3, 70, 4.0, knockback=30.0, charge=90),
+    "mewtwo": Shot(0x70, 1.3, 70, 4.0, knockback=30.0, charge=119),
     "pichu": Shot(0x5B, 1.6, 60, 5.0),
     "pikachu": Shot(0x59, 1.6, 60, 5.0),
     "samus": Shot(0x5E, 1.8, 60, 4.0, knockback=30.0, charge=90),

@@ -124,7 +124,9 @@ def hurt(
     foe.facing = -1.0 if x > 0 else 1.0
     if foe.action in _HANGS or tumbles or y > 0.7:
         foe.airborne = True
-    foe.intangible = foe.charge = 0
+    foe.intangible = 0
+    if foe.action in act.SPECIALS_N:
+        foe.charge = 0
     foe.fast_falling = False
     if tumbles:
         drop(foe)

@@ -12,7 +12,7 @@ from exphil_core.sandbox.link_items import BOMB_DROPPED, BOMB_RESTING, BOMB_THRO
 PICK_FRAMES, PICK_RANGE, PICK_HEIGHT = 6, 10.0, 6.0
 THROW_RELEASE, THROW_FRAMES = 6, 20
 # Units a frame: ahead, back, up; down is put down, and comes to rest.
-_SPEEDS = {0: (2.3, 1.0), 1: (-2.3, 1.0), 2: (0.4, 2.6), 3: (0.0, -0.4)}
+_SPEEDS = {0: (2.0, 0.5), 1: (-2.0, 0.5), 2: (0.3, 1.8), 3: (0.0, -0.4)}
 _DOWN = 3
 
 

@@ -212,7 +212,9 @@ def _enter_phase(f: Fighter, action: int, age: float = 0.0) -> None:
 
 def _charge_start(f: Fighter, shot: Shot) -> None:
     if f.age > CHARGE_START:
-        _make_item(f, shot, launched=False)
+        # Seven levels, each held from its beginning, as in Melee.
+        f.charge -= f.charge % (shot.charge // 7)
+        _make_item(f, shot, launched=False).charge = f.charge
         _enter_phase(f, act.SPECIAL_N_HOLD)
 
 

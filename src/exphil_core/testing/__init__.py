@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from exphil_core.testing.backbones import check_backbone
     from exphil_core.testing.features import check_character_feature
+    from exphil_core.testing.games import check_feature_on_games, short_run
     from exphil_core.testing.naming import check_naming_scheme
     from exphil_core.testing.plugins import check_plugin, manager_with
     from exphil_core.testing.presets import check_preset
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_backbone",
     "check_character_feature",
+    "check_feature_on_games",
     "check_naming_scheme",
     "check_plugin",
     "check_preset",
@@ -30,12 +32,14 @@ __all__ = [
     "manager_with",
     "mirror_fighter",
     "random_rows",
+    "short_run",
 ]
 
 # Imported when asked for: who tests a naming scheme needn't wait for torch.
 _HOMES = {
     "check_backbone": "backbones",
     "check_character_feature": "features",
+    "check_feature_on_games": "games",
     "check_naming_scheme": "naming",
     "check_plugin": "plugins",
     "manager_with": "plugins",
@@ -45,6 +49,7 @@ _HOMES = {
     "make_rows": "rows",
     "mirror_fighter": "rows",
     "random_rows": "rows",
+    "short_run": "games",
 }
 
 

@@ -1,9 +1,10 @@
-"""Follows Mr. Game & Watch's Judge and aerials through a game.
+"""Follows Mr. Game & Watch's Judge, aerials and bucket through a game.
 
 Shapes: T frames. Everything is vectorised over frames and carries on exactly where the last call stopped.
 
-How the numbers are drawn is inferred from the decompiled game (`ftGw_SpecialS_GetRandomInt`,
-`ftGameWatch_OnDeath`); no Judge occurs in the real replays at hand.
+How the numbers are drawn stands in the decompiled game (`ftGw_SpecialS_GetRandomInt`, `ftGw_Init_OnDeath`), and two
+re-implementations of it agree; no Judge occurs in the real replays at hand. The same code resets the bucket's damage
+at a death, but not its count.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ LAST_OF_DEATH = 13
 AERIALS = ((65, 347), (66,), (67, 348), (68, 349), (69,))
 CANCELLABLE = (66, 69)
 LANDINGS = (*range(70, 75), *range(350, 353))
+# Held out, catching, poured: on the ground, in the air.
+BUCKETS, CATCHES, POURS = range(375, 381), (376, 379), (377, 380)
+FULL = 3
 
 _NUMBER = np.zeros(512, np.int64)
 for _number in NUMBERS:
@@ -46,9 +50,11 @@ class Hammer:
         self._number = 0  # of the Judge under way in the last frame
         self._last = 0
         self._before = 0
+        self._action = _NOTHING
+        self._bucket = 0
 
     def update(self, rows: FighterRows) -> Floats:
-        """Float32 (T, 19) for the next T frames; 0 for any other character."""
+        """Float32 (T, 21) for the next T frames; 0 for any other character."""
         if len(rows.action) == 0:
             return np.zeros((0, len(COLUMNS)), np.float32)
         he = rows.character == GAME_AND_WATCH
@@ -64,10 +70,23 @@ class Hammer:
                 *(np.isin(action, ids) for ids in AERIALS),
                 np.isin(action, CANCELLABLE),
                 np.isin(action, LANDINGS),
+                np.isin(action, BUCKETS),
+                self._caught(action) / FULL,
             ]
         )
         shown: Floats = (values * he[:, None]).astype(np.float32)
         return shown
+
+    def _caught(self, action: npt.NDArray[np.int16]) -> Numbers:
+        """How many projectiles are in the bucket: landing with it in hand catches nothing twice."""
+        catches, pours = np.isin(action, CATCHES), np.isin(action, POURS)
+        begun = catches & ~np.concatenate([[self._action in CATCHES], catches[:-1]])
+        count = np.cumsum(begun)
+        poured = np.maximum.accumulate(np.where(pours, np.arange(len(action)), -1))
+        caught = np.where(poured >= 0, count - count[np.maximum(poured, 0)], self._bucket + count)
+        caught = np.minimum(caught, FULL)
+        self._action, self._bucket = int(action[-1]), int(caught[-1])
+        return caught
 
     def _drawn(self, number: Numbers, dead: npt.NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
         """The last number drawn up to each frame of this stock and the one before it, 0 for none."""

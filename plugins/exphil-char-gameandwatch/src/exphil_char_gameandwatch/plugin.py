@@ -23,6 +23,8 @@ COLUMNS: tuple[FeatureColumn, ...] = (
     *(_share(aerial, f"1 during the {aerial} aerial, until it lands.") for aerial in AERIALS),
     _share("cancellable", "1 during an aerial whose landing can be L-cancelled: forward and down."),
     _share("landing", "1 in the landing lag of an aerial."),
+    _share("bucketing", "1 while the bucket is out: held open, catching or poured."),
+    _share("bucket", "How full it is, 3 projectiles being 1; a stock's loss doesn't empty it."),
 )
 
 
@@ -35,7 +37,7 @@ def exphil_presets() -> list[PresetSpec]:
             character="gameandwatch",
             features=("hammer",),
             overrides={"window_size": 45},
-            notes="Mr. Game & Watch's side of each game, with Judge's numbers and his aerials; 0.75 s at a time.",
+            notes="Mr. Game & Watch's side, with Judge's numbers, his aerials and the bucket; 0.75 s at a time.",
         )
     ]
 
@@ -48,6 +50,6 @@ def exphil_character_features() -> list[CharacterFeatureSpec]:
             characters=("gameandwatch",),
             factory="exphil_char_gameandwatch.hammer:Hammer",
             columns=COLUMNS,
-            summary="Judge's last two numbers and which can come next; aerials that can be L-cancelled.",
+            summary="Judge's last two numbers and which can come next; aerials that can be L-cancelled; the bucket.",
         )
     ]

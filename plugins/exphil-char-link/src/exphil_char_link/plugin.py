@@ -34,6 +34,15 @@ def _velocity(name: str) -> tuple[FeatureColumn, FeatureColumn]:
     return _vector(name, "vx", "vy", "Its velocity less one's own, 4 units a frame being 1")
 
 
+def _arrival(name: str, whom: str) -> tuple[FeatureColumn, FeatureColumn]:
+    return (
+        _share(
+            f"{name}_soon", f"1 as it gets to {whom}, 0 if it won't within 60 frames, as fast as it is now."
+        ),
+        FeatureColumn(name=f"{name}_miss", help=f"How far above {whom} it will be then, 50 units being 1."),
+    )
+
+
 def _held(name: str) -> FeatureColumn:
     return _share(f"{name}_held", "1 while it is in hand (on the string, not yet thrown out).")
 
@@ -41,22 +50,28 @@ def _held(name: str) -> FeatureColumn:
 # In the order of `ItemTracking.update`.
 COLUMNS: tuple[FeatureColumn, ...] = (
     _share("known", "1 where the replay tells of items at all."),
-    *_item("bomb", "an own bomb"),
+    *_item("bomb", "a bomb, whoever's it is by now,"),
     *_velocity("bomb"),
+    *_arrival("bomb", "whoever it doesn't belong to"),
     _held("bomb"),
+    _share("bomb_theirs", "1 while it belongs to the opponent, who holds it or held it last."),
+    _share("bomb_in_their_hand", "1 while the opponent holds it."),
     _share("bomb_left", "Frames until it goes off by itself, 300 being 1."),
     _share("bomb_exploding", "1 from its going off to the end of the explosion."),
     *_item("boomerang", "the own boomerang"),
     *_velocity("boomerang"),
+    *_arrival("boomerang", "the opponent"),
     _held("boomerang"),
     *_item("arrow", "an own arrow"),
     *_velocity("arrow"),
+    *_arrival("arrow", "the opponent"),
     _held("arrow"),
     # The game tells no velocity of a hookshot.
     *_item("hookshot", "the own hookshot"),
     _held("hookshot"),
     *_item("opponent", "an item of the opponent's, of any kind,"),
     *_velocity("opponent"),
+    *_arrival("opponent", "oneself"),
 )
 
 
@@ -82,6 +97,6 @@ def exphil_character_features() -> list[CharacterFeatureSpec]:
             characters=("link", "younglink"),
             factory="exphil_char_link.items:ItemTracking",
             columns=COLUMNS,
-            summary="Bombs, boomerang, arrows and hookshot: where, how fast, how old, in hand, time left.",
+            summary="Bombs, boomerang, arrows, hookshot: where, how fast, how old, in whose hand, time left, when they hit.",
         )
     ]

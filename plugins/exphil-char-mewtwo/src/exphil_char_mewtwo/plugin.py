@@ -34,6 +34,27 @@ COLUMNS: tuple[FeatureColumn, ...] = (
 )
 
 
+def _far(name: str, help: str, mirrored: bool = False) -> FeatureColumn:
+    return FeatureColumn(name=name, low=-2.0, high=2.0, mirrored=mirrored, help=help)
+
+
+# In the order of `ShadowBall.update`.
+BALL_COLUMNS: tuple[FeatureColumn, ...] = (
+    _flag("charging", "1 while he charges a ball."),
+    _flag("charge", "Charge that he has, 7 levels of 17 frames being 1."),
+    _flag("full", "1 when it is full."),
+    _flag("firing", "1 from the start of the throw to its end."),
+    _flag("shot", "1 while a ball of his flies; what follows is of the newest."),
+    _far("shot_x", "Way to it along x, 100 units being 1.", mirrored=True),
+    _far("shot_y", "Way to it upwards, 100 units being 1."),
+    FeatureColumn(name="shot_vx", mirrored=True, help="Its velocity along x, 4 units a frame being 1."),
+    FeatureColumn(name="shot_vy", help="Its velocity upwards, 4 units a frame being 1."),
+    _flag("shot_left", "Frames until it is gone, 70 being 1."),
+    _flag("shot_charge", "The charge that it was fired with."),
+    _flag("double_jump", "1 while he can still jump in the air."),
+)
+
+
 @hookimpl
 def exphil_presets() -> list[PresetSpec]:
     return [
@@ -41,9 +62,9 @@ def exphil_presets() -> list[PresetSpec]:
             name="mewtwo",
             base="full",
             character="mewtwo",
-            features=("teleport",),
+            features=("teleport", "shadow-ball"),
             overrides={"window_size": 90},
-            notes="Mewtwo's side of each game, with teleport tracking; 1.5 s at a time.",
+            notes="Mewtwo's side of each game, with Teleport and Shadow Ball followed; 1.5 s at a time.",
         )
     ]
 
@@ -57,5 +78,12 @@ def exphil_character_features() -> list[CharacterFeatureSpec]:
             factory="exphil_char_mewtwo.teleport:Teleport",
             columns=COLUMNS,
             summary="Phase and direction of Teleport, where it ends, whether it is still to be had.",
-        )
+        ),
+        CharacterFeatureSpec(
+            name="shadow-ball",
+            characters=("mewtwo",),
+            factory="exphil_char_mewtwo.ball:ShadowBall",
+            columns=BALL_COLUMNS,
+            summary="Charge of the Shadow Ball, the ball in flight, whether the double jump is there.",
+        ),
     ]

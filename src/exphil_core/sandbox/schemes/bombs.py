@@ -7,7 +7,7 @@ from exphil_core.sandbox.controller import A
 from exphil_core.sandbox.game import Setup
 from exphil_core.sandbox.hand import Step
 from exphil_core.sandbox.holding import PICK_RANGE
-from exphil_core.sandbox.link_items import BOMB_EXPLODING, BOMB_RESTING, BOMB_THROWN, IN_HAND
+from exphil_core.sandbox.link_items import BOMB_EXPLODING, BOMB_GRAVITY, BOMB_RESTING, BOMB_THROWN, IN_HAND
 from exphil_core.sandbox.phrases import Phrases, Plan
 from exphil_core.sandbox.schemes.base import Scheme
 from exphil_core.sandbox.situation import Situation
@@ -18,11 +18,28 @@ BOOMERANGS = tuple(kinds[1] for kinds in links.ITEMS.values())
 # Frames left: below `HOT` it must go, below `WARM` it is thrown at who is near or laid down; worth picking up above.
 HOT, WARM, WORTH_IT = 60, 170, 110
 THROW_RANGE, DANGER, SEE_IT = 65.0, 45.0, 40.0
+# A flying bomb that will pass within `HITS` units of the body within `SOON` frames is shielded.
+HITS, SOON, MIDDLE = 14.0, 40.0, 8.0
 
 
 def throw(say: Phrases, me: FighterState, side: int) -> Plan:
     """What is in the hand, ahead to `side`."""
     return [*say.face(me, side), Step(2, side * 45), Step(2, side * 45, buttons=A), Step(say.about(16))]
+
+
+def _comes(bomb: ItemState, me: FighterState) -> bool:
+    """Whether it flies this way and will be here soon."""
+    way = me.x - bomb.x
+    return way * bomb.velocity_x > 0 and abs(way) < SOON * abs(bomb.velocity_x)
+
+
+def _hits(bomb: ItemState, me: FighterState) -> bool:
+    """Whether it will come by within reach of the body: on its arc, as it flies now."""
+    if not _comes(bomb, me):
+        return False
+    frames = (me.x - bomb.x) / bomb.velocity_x
+    height = bomb.y + bomb.velocity_y * frames - BOMB_GRAVITY * frames * frames / 2
+    return abs(height - me.y - MIDDLE) < HITS
 
 
 class Bombs(Scheme):
@@ -84,9 +101,7 @@ class AgainstBombs(Scheme):
         """Look at all bombs; one that comes flying is an alarm."""
         self._bombs = [b for b in self._items(view, BOMBS) if b.state != BOMB_EXPLODING]
         me = view.fighters[self._index]
-        flying = any(
-            b.state == BOMB_THROWN and b.owner != self._port and abs(b.x - me.x) < SEE_IT for b in self._bombs
-        )
+        flying = any(b.state == BOMB_THROWN and b.owner != self._port and _comes(b, me) for b in self._bombs)
         self.alarm = self.alarm or (flying and not self._flying)
         self._flying = flying
 
@@ -101,7 +116,9 @@ class AgainstBombs(Scheme):
         if me.airborne:
             return None
         if self._flying:
-            return [Step(say.about(18), buttons=say.shield_button), Step(4)]
+            if any(b.state == BOMB_THROWN and _hits(b, me) for b in self._bombs):
+                return [Step(say.about(22), buttons=say.shield_button), Step(4)]
+            return [say.dash(side, 12), Step(3, side * 45, buttons=A), *say.rest(14, side)]
         for bomb in self._bombs:
             if bomb.state == BOMB_RESTING and abs(bomb.x - me.x) < SEE_IT and abs(bomb.y - me.y) < 8.0:
                 return self._at_my_feet(bomb, me)
