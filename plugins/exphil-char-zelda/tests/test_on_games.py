@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,29 +11,25 @@ from exphil_char_zelda import plugin
 from exphil_char_zelda.dual import DualCharacter
 from exphil_char_zelda.plugin import COLUMNS
 
-from exphil_core.features.character import active_features, fighter_rows, game_features
-from exphil_core.replays.filters import played
+from exphil_core.features.character import fighter_rows
+from exphil_core.melee.characters import SHEIK_INTERNAL, ZELDA_INTERNAL
+from exphil_core.replays.filters import GameFilter, collect, played
 from exphil_core.replays.game import Game
-from exphil_core.replays.slp import read_game
-from exphil_core.testing import cut_rows, manager_with
+from exphil_core.sandbox import make_replays
+from exphil_core.testing import check_feature_on_games, manager_with
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-REPLAYS = Path(os.environ.get("EXPHIL_REPLAYS", REPOSITORY.parent / "shared" / "replays"))
+pytest_plugins = ["exphil_core.testing.fixtures"]
+
 BOTH_FORMS = "zelda-mario_BF_3.12.0_b1c859bb.slp"  # against a CPU player
 SHEIK_ONLY = "sheik-falco_YS_2.0.1_38731120.slp"
 INDEX = {column.name: index for index, column in enumerate(COLUMNS)}
 
-
-@cache
-def game(name: str) -> Game:
-    path = REPLAYS / "games" / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not there (set EXPHIL_REPLAYS)")
-    return read_game(path, any_player=True)
+Games = Callable[..., list[Game]]
 
 
-def test_a_real_change_is_followed() -> None:
-    values = DualCharacter().update(fighter_rows(game(BOTH_FORMS), 0))
+def test_a_real_change_is_followed(exphil_real_games: Games) -> None:
+    (game,) = exphil_real_games(BOTH_FORMS)
+    values = DualCharacter().update(fighter_rows(game, 0))
     told = {name: values[:, index] for name, index in INDEX.items()}
     assert np.flatnonzero(told["leaving"]).tolist() == list(range(489, 532))
     assert np.flatnonzero(told["arriving"]).tolist() == list(range(532, 558))
@@ -46,29 +41,51 @@ def test_a_real_change_is_followed() -> None:
     assert told["other_share"][-1] == pytest.approx(532 / len(values))
 
 
-def test_who_never_changes_is_sheik_all_along() -> None:
-    values = DualCharacter().update(fighter_rows(game(SHEIK_ONLY), 0))
+def test_who_never_changes_is_sheik_all_along(exphil_real_games: Games) -> None:
+    (game,) = exphil_real_games(SHEIK_ONLY)
+    values = DualCharacter().update(fighter_rows(game, 0))
     expected = {"zelda": 0, "sheik": 1, "leaving": 0, "arriving": 0, "since_change": 1, "other_share": 0}
     for name, value in expected.items():
         assert (values[:, INDEX[name]] == value).all(), name
 
 
-@pytest.mark.parametrize("name", [BOTH_FORMS, SHEIK_ONLY])
-def test_frame_by_frame_is_the_whole_game(name: str) -> None:
-    rows = next(cut_rows(fighter_rows(game(name), 0), [1200]))
-    tracker = DualCharacter()
-    parts = [tracker.update(piece) for piece in cut_rows(rows, range(1, len(rows.action)))]
-    np.testing.assert_array_equal(np.concatenate(parts), DualCharacter().update(rows))
+def test_it_holds_on_real_games(exphil_real_games: Games) -> None:
+    games = [*exphil_real_games(BOTH_FORMS), *exphil_real_games(SHEIK_ONLY)]
+    check_feature_on_games("dual-character", games, manager=manager_with(plugin))
 
 
-@pytest.mark.parametrize("name", [BOTH_FORMS, SHEIK_ONLY])
-def test_the_core_accepts_every_value_and_the_opponent_has_none(name: str) -> None:
-    values = game_features(game(name), active_features(manager_with(plugin), ["dual-character"]))
-    assert values.shape == (len(game(name)), 2, len(COLUMNS))
-    assert values[:, 0].any()
-    assert not values[:, 1].any()
+def test_a_side_that_changes_counts_as_both(exphil_real_games: Games) -> None:
+    (game,) = exphil_real_games(BOTH_FORMS)
+    assert played(game, 0, "zelda")
+    assert played(game, 0, "sheik")
 
 
-def test_a_side_that_changes_counts_as_both() -> None:
-    assert played(game(BOTH_FORMS), 0, "zelda")
-    assert played(game(BOTH_FORMS), 0, "sheik")
+def test_changes_of_the_sandbox_are_followed_both_ways(exphil_sandbox: Games) -> None:
+    games = exphil_sandbox("zelda", "sheik", games=4, minutes=1.5)
+    check_feature_on_games("dual-character", games, manager=manager_with(plugin))
+    seen = set()
+    for game in games:
+        for side in (0, 1):
+            form = game.character_TP[:, side]
+            values = DualCharacter().update(fighter_rows(game, side))
+            for frame in np.flatnonzero(np.diff(form.astype(int))):
+                assert values[frame, INDEX["leaving"]] == values[frame + 1, INDEX["arriving"]] == 1
+                assert values[frame + 1, INDEX["since_change"]] == 0
+                seen.add(int(form[frame]))
+    assert seen == {ZELDA_INTERNAL, SHEIK_INTERNAL}
+
+
+def test_a_model_of_zelda_learns_from_both_forms_and_from_whoever_became_zelda(tmp_path: Path) -> None:
+    """Sides that started as Sheik count once they were Zelda, and all their frames are imitated."""
+    make_replays(tmp_path, games=6, minutes=1.5, seed=11, characters=("zelda", "sheik", "fox"))
+    files = sorted(tmp_path.glob("*.slp"))
+    found = collect(files, GameFilter(character="zelda"))
+    started_as_sheik = forms = 0
+    for game, sides in zip(found.games, found.sides, strict=True):
+        for side in sides:
+            shown = set(np.unique(game.character_TP[:, side]).tolist())
+            assert ZELDA_INTERNAL in shown
+            forms += SHEIK_INTERNAL in shown
+            started_as_sheik += game.character_TP[0, side] == SHEIK_INTERNAL
+    assert forms >= 2
+    assert started_as_sheik >= 1

@@ -31,8 +31,8 @@ ALL_TYPES = tuple(item for types in TYPES.values() for item in types)
 # Item states, measured on a real game of Young Link (4 bombs, 2 boomerangs, 8 arrows, 14 hookshots).
 IN_HAND, EXPLODING = 0, 5
 
-# Frames within which an arrival counts, and what the difference in height is told in. With each frame in the air a bomb
-# falls by 0.049 units a frame more, an arrow by 0.06 (measured there); other items are taken to fly straight.
+# Frames within which an arrival counts, and what the difference in height is told in. With each frame in the air a
+# bomb falls by 0.049 units a frame more, an arrow by 0.06 (measured there); others are taken to fly straight.
 SOON, MISS_UNITS, MIDDLE = np.float32(60), np.float32(50), np.float32(8)
 GRAVITY = dict.fromkeys(TYPES["bomb"], 0.049) | dict.fromkeys(TYPES["arrow"], 0.06)
 

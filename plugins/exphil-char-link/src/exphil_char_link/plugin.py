@@ -97,6 +97,6 @@ def exphil_character_features() -> list[CharacterFeatureSpec]:
             characters=("link", "younglink"),
             factory="exphil_char_link.items:ItemTracking",
             columns=COLUMNS,
-            summary="Bombs, boomerang, arrows, hookshot: where, how fast, how old, in whose hand, time left, when they hit.",
+            summary="Bombs, boomerang, arrows, hookshot: where, how fast and old, in whose hand, when they hit.",
         )
     ]
