@@ -42,7 +42,7 @@ def test_installed_each_setting_knows_its_origin(capsys: pytest.CaptureFixture[s
     assert run(["presets", "show", "mewtwo", "--resolved", "--json"]) == 0
     settings = json.loads(capsys.readouterr().out)
     assert settings["window_size"] == {"value": 90, "origin": f"preset mewtwo ({DISTRIBUTION})"}
-    assert settings["features"]["value"] == ["teleport"]
+    assert settings["features"]["value"] == ["teleport", "shadow-ball"]
     assert settings["backbone"]["origin"] == "preset full (exphil-core)"
 
 

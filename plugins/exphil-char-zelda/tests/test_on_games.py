@@ -13,8 +13,10 @@ from exphil_char_zelda.plugin import COLUMNS
 
 from exphil_core.features.character import fighter_rows
 from exphil_core.melee.characters import SHEIK_INTERNAL, ZELDA_INTERNAL
-from exphil_core.replays.filters import GameFilter, collect, played
+from exphil_core.replays.filters import GameFilter, collect
 from exphil_core.replays.game import Game
+from exphil_core.replays.index import ReplayIndex
+from exphil_core.replays.sources import find_replays
 from exphil_core.sandbox import make_replays
 from exphil_core.testing import check_feature_on_games, manager_with
 
@@ -54,12 +56,6 @@ def test_it_holds_on_real_games(exphil_real_games: Games) -> None:
     check_feature_on_games("dual-character", games, manager=manager_with(plugin))
 
 
-def test_a_side_that_changes_counts_as_both(exphil_real_games: Games) -> None:
-    (game,) = exphil_real_games(BOTH_FORMS)
-    assert played(game, 0, "zelda")
-    assert played(game, 0, "sheik")
-
-
 def test_changes_of_the_sandbox_are_followed_both_ways(exphil_sandbox: Games) -> None:
     games = exphil_sandbox("zelda", "sheik", games=4, minutes=1.5)
     check_feature_on_games("dual-character", games, manager=manager_with(plugin))
@@ -77,9 +73,9 @@ def test_changes_of_the_sandbox_are_followed_both_ways(exphil_sandbox: Games) ->
 
 def test_a_model_of_zelda_learns_from_both_forms_and_from_whoever_became_zelda(tmp_path: Path) -> None:
     """Sides that started as Sheik count once they were Zelda, and all their frames are imitated."""
-    make_replays(tmp_path, games=6, minutes=1.5, seed=11, characters=("zelda", "sheik", "fox"))
-    files = sorted(tmp_path.glob("*.slp"))
-    found = collect(files, GameFilter(character="zelda"))
+    make_replays(tmp_path / "games", games=6, minutes=1.5, seed=11, characters=("zelda", "sheik", "fox"))
+    with ReplayIndex(tmp_path / "cache") as index:
+        found = collect(find_replays([str(tmp_path / "games")]), GameFilter(character="zelda"), index)
     started_as_sheik = forms = 0
     for game, sides in zip(found.games, found.sides, strict=True):
         for side in sides:

@@ -4,8 +4,8 @@ A reach is (across, up or down) in Melee's units, from one fighter's position to
 at the feet, so the opponent's width counts in. What lies within it usually connects; long moves go beyond.
 
 Measured, where the comment gives a number of hits: 95 % of the character's hits with jabs, tilts, smashes and aerials
-in 72 real games were at this distance or a shorter one (`tools/measure_reach.py` prints the table for any replays). The
-others are guesses by comparison with those; nobody's hitboxes were read.
+in 72 real games were at this distance or a shorter one (`tools/measure_reach.py` prints the table for any replays).
+The others are guesses by comparison with those; nobody's hitboxes were read.
 """
 
 from __future__ import annotations
@@ -47,4 +47,4 @@ REACH: dict[int, tuple[float, float]] = {
     NANA_INTERNAL: _BY_NAME["iceclimbers"],
 }
 # The medians, for an opponent of whom nobody says who it is.
-TYPICAL = (18.0, 14.0)
+TYPICAL = (18.5, 14.0)
