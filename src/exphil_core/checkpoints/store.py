@@ -19,11 +19,12 @@ from torch import Tensor
 
 from exphil_core.checkpoints.atomic import write_bytes
 from exphil_core.errors import ExphilError
+from exphil_core.features.schema import ObservationSchema, require_schema
 from exphil_core.models.policy import Policy, PolicyShape, build_policy
 from exphil_core.plugin_manager import PluginManager
 
 METADATA_KEY = "exphil"
-FORMAT = 1
+FORMAT = 2
 
 
 def _cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -65,18 +66,26 @@ def read_description(path: Path) -> dict[str, Any]:
             f"{path}: not a policy file; use the one that ends in _policy.safetensors"
         ) from None
     if version != FORMAT:
+        remedy = "train it anew" if version < FORMAT else "update exphil-core"
         raise ExphilError(
-            f"{path}: policy format {version} is not the one that this ExPhil reads ({FORMAT}); update exphil-core"
+            f"{path}: policy format {version} is not the one that this ExPhil reads ({FORMAT}); {remedy}"
         )
     return description
 
 
-def load_policy(path: Path, manager: PluginManager) -> tuple[Policy, dict[str, Any]]:
-    """The policy at `path`, ready to play, and what it says of itself."""
+def load_policy(
+    path: Path, manager: PluginManager, schema: ObservationSchema | None = None
+) -> tuple[Policy, dict[str, Any]]:
+    """The policy at `path`, ready to play, and what it says of itself.
+
+    Raises ExphilError if it wasn't trained on observations of `schema` (if that is given).
+    """
     description = read_description(path)
+    if schema is not None:
+        require_schema(description["observation"], schema, path.name)
     shape = dict(description["shape"])
     shape["hidden_sizes"] = tuple(shape["hidden_sizes"])
-    shape["ids"] = tuple((name, size) for name, size in shape["ids"])
+    shape["ids"] = tuple(tuple(column) for column in shape["ids"])
     policy = build_policy(manager, PolicyShape(**shape))
     policy.load_state_dict(load(path.read_bytes()))
     return policy.eval(), description

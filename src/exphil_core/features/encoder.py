@@ -1,66 +1,71 @@
 """The one encoder: rows of a game to observations, for training, evaluation and play alike.
 
-Shapes: … any leading shape, P = 2 fighters (own, opponent), F state columns, C = 6 controller cells, E character
-feature columns of a fighter, O floats of an observation.
+Each frame is encoded from that frame alone. Shapes: n frames, O floats and I ids of an observation; see
+`features.rows` for the others.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
-from exphil_core.features.schema import (
-    ACTION_IDS,
-    FIGHTER_STATE,
-    KNOWN_GROUPS,
-    ObservationSchema,
+from exphil_core.features import geometry as geo
+from exphil_core.features.columns import (
+    DECIDED_COLUMNS,
+    FIGHTERS,
+    ITEM_COLUMNS,
+    ITEM_SLOTS,
+    KNOWN_COLUMNS,
+    PARTNER_COLUMNS,
+    PARTNER_STATE,
+    PLACE_COLUMNS,
+    RELATIVE_COLUMNS,
+    STAGE_COLUMNS,
+    STATE_COLUMNS,
+    Column,
 )
-from exphil_core.melee.stages import INTERNAL_IDS, STAGES, Stage
-from exphil_core.replays.controller import Cells, decode
-from exphil_core.replays.controller import mirror as mirror_cells
-from exphil_core.replays.game import MIRRORED, STATE
+from exphil_core.features.rows import Floats, Rows, SeenItems
+from exphil_core.features.schema import ABSENT_ACTION, ITEM_IDS, NO_ITEM, NO_ITEM_STATE, observation_schema
+from exphil_core.melee.randall import WIDTH, randall
+from exphil_core.melee.stages import BY_NAME
+from exphil_core.replays.controller import decode
+from exphil_core.replays.game import NO_ACTION, STATE
 
-Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
-# In a mirror, dying at the left blast zone is dying at the right one.
-DEAD_LEFT, DEAD_RIGHT = 1, 2
-
-_ORDER = np.array([STATE[name] for name, *_ in FIGHTER_STATE])
-_SCALE = np.array([scale for _, _, scale, _ in FIGHTER_STATE], np.float32)
-_KNOWN = np.array([STATE[name] for _, name in KNOWN_GROUPS])
-_FLIP = np.ones(len(STATE), np.float32)
-_FLIP[[STATE[name] for name in MIRRORED]] = -1
-_MIRRORED_ACTION = np.arange(ACTION_IDS, dtype=np.int16)
-_MIRRORED_ACTION[[DEAD_LEFT, DEAD_RIGHT]] = DEAD_RIGHT, DEAD_LEFT
+# Frames that are encoded at a time: their observations stay in the processor's cache.
+CHUNK = 1024
+UNIT = np.float32(0.01)
+X, Y, FACING = STATE["x"], STATE["y"], STATE["facing"]
+FOUNTAIN, STADIUM = BY_NAME["fountainofdreams"].internal, BY_NAME["pokemonstadium"].internal
+YOSHIS = BY_NAME["yoshisstory"].internal
 
 
-def _geometry(stage: Stage) -> tuple[float, ...]:
-    return (stage.edge_x, stage.blast_left, stage.blast_right, stage.blast_top, stage.blast_bottom)
+def _scales(columns: Sequence[Column]) -> Floats:
+    return np.array([column.scale for column in columns], np.float32)
 
 
-# Geometry by internal stage id: edge x, blast zones left, right, top, bottom.
-_GEOMETRY = np.full((INTERNAL_IDS, 5), np.nan, np.float32)
-for _stage in STAGES:
-    _GEOMETRY[_stage.internal] = _geometry(_stage)
+_KNOWN = np.array([STATE[name] for _, name in KNOWN_COLUMNS])
+_STATE_SCALES, _PARTNER_SCALES = _scales(STATE_COLUMNS), _scales(PARTNER_COLUMNS[3:])
+_PARTNER_STATE = np.array([STATE[name] for name in PARTNER_STATE])
+_ITEM_SCALES = _scales(ITEM_COLUMNS[1:])
 
-
-@attrs.frozen(kw_only=True, eq=False)
-class Rows:
-    """Frames as one player sees them: the first fighter is oneself.
-
-    `decided` is the last controller *decided*, which under a reaction delay of D is that of D frames later.
-    """
-
-    state: Floats  # (…, P, F), NaN where unknown
-    action: npt.NDArray[np.int16]  # (…, P)
-    character: npt.NDArray[np.uint8]  # (…, P)
-    stage: npt.NDArray[np.uint8]  # (…), internal ids
-    decided: Cells  # (…, C)
-    features: Floats  # (…, P, E)
-    feature_flip: Floats  # (E,), -1 where a column's sign flips in a mirror
-    mirrored: npt.NDArray[np.bool_] | None = None  # (…): stage seen in a mirror
+# Where each part of the observation begins.
+_PLACE = len(STATE_COLUMNS) + len(KNOWN_COLUMNS)
+_FIGHTER = _PLACE + len(PLACE_COLUMNS)
+_RELATIVE = len(FIGHTERS) * _FIGHTER
+_PARTNER = _RELATIVE + len(RELATIVE_COLUMNS)
+_STAGE = _PARTNER + len(FIGHTERS) * len(PARTNER_COLUMNS)
+_ITEMS = _STAGE + len(STAGE_COLUMNS)
+_DECIDED = _ITEMS + 1 + len(FIGHTERS) * ITEM_SLOTS * len(ITEM_COLUMNS)
+_FEATURES = _DECIDED + len(DECIDED_COLUMNS)
+_IDS = [column.name for column in observation_schema().ids]
+_STAGE_ID, _FORM_ID = _IDS.index("stage"), _IDS.index("form")
+_TYPE_IDS, _STATE_IDS = _IDS.index("own_item_0_type"), _IDS.index("own_item_0_state")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -68,78 +73,205 @@ class Observation:
     """What a model gets of each frame. Floats are finite always."""
 
     floats: Floats  # (…, O)
-    ids: Ids  # (…, 5)
-
-
-def mirror_rows(rows: Rows) -> Rows:
-    """The same frames seen in a mirror. Twice is the identity."""
-    seen = np.zeros(rows.stage.shape, bool) if rows.mirrored is None else rows.mirrored
-    return attrs.evolve(
-        rows,
-        state=rows.state * _FLIP,
-        action=_MIRRORED_ACTION[rows.action],
-        decided=mirror_cells(rows.decided),
-        features=rows.features * rows.feature_flip,
-        mirrored=~seen,
-    )
-
-
-def mirror_observation(observation: Observation, schema: ObservationSchema) -> Observation:
-    """What the encoder makes of mirrored rows, from what it made of the rows themselves."""
-    names = {column.name: index for index, column in enumerate(schema.columns)}
-    order = np.arange(len(names))
-    for who in ("own", "opponent"):
-        left, right = names[f"{who}_to_left_blast"], names[f"{who}_to_right_blast"]
-        order[[left, right]] = right, left
-    signs = np.array([-1 if column.mirrored else 1 for column in schema.columns], np.float32)
-    ids = observation.ids.copy()
-    ids[..., :2] = _MIRRORED_ACTION[ids[..., :2]]
-    return Observation(floats=observation.floats[..., order] * signs, ids=ids)
+    ids: Ids  # (…, I)
 
 
 def encode(rows: Rows) -> Observation:
     """Observations of `rows`, in the order of `observation_schema`."""
-    state, geometry = rows.state, _geometry_of(rows)
-    facing, x, y = STATE["facing"], STATE["x"], STATE["y"]
-    dx = state[..., 1, x] - state[..., 0, x]
-    dy = state[..., 1, y] - state[..., 0, y]
-    relative = np.stack([dx, dy, dx * np.sign(state[..., 0, facing]), np.hypot(dx, dy)], axis=-1)
-    floats = np.concatenate(
-        [
-            _fighter(state[..., 0, :], geometry),
-            _fighter(state[..., 1, :], geometry),
-            relative * np.float32(0.01),
-            decode(rows.decided),
-            rows.features.reshape(*rows.features.shape[:-2], -1),
-        ],
-        axis=-1,
-        dtype=np.float32,
-    )
-    np.nan_to_num(floats, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    ids = np.concatenate(
-        [rows.action, rows.character, rows.stage[..., None]], axis=-1, dtype=np.int64, casting="unsafe"
-    )
-    return Observation(floats=floats, ids=ids)
+    shape, flat = rows.stage.shape, _flattened(rows)
+    count, features = len(flat.stage), flat.features
+    floats = np.zeros((count, _FEATURES + features.shape[1] * features.shape[2]), np.float32)
+    ids = np.empty((count, len(_IDS)), np.int64)
+    for start in range(0, count, CHUNK):
+        _encode_chunk(_Chunk.of(flat, slice(start, start + CHUNK)), floats, ids)
+    ids[:, _TYPE_IDS:_STATE_IDS], ids[:, _STATE_IDS:] = NO_ITEM, NO_ITEM_STATE
+    if flat.items is not None:
+        _encode_items(flat.items, flat.state, floats, ids)
+    return Observation(floats=floats.reshape(*shape, -1), ids=ids.reshape(*shape, -1))
 
 
-def _geometry_of(rows: Rows) -> Floats:
-    geometry = _GEOMETRY[rows.stage]
-    if rows.mirrored is None:
-        return geometry
-    swapped = geometry[..., [0, 2, 1, 3, 4]] * np.array([1, -1, -1, 1, 1], np.float32)
-    return np.where(rows.mirrored[..., None], swapped, geometry)
+def _flattened(rows: Rows) -> Rows:
+    if rows.stage.ndim == 1:
+        return rows
+    lead, count = rows.stage.ndim, rows.stage.size
+    arrays = {
+        field.name: value.reshape(count, *value.shape[lead:])
+        for field in attrs.fields(Rows)
+        if isinstance(value := getattr(rows, field.name), np.ndarray)
+    }
+    return attrs.evolve(rows, **arrays)
 
 
-def _fighter(state: Floats, geometry: Floats) -> Floats:
+@attrs.frozen(kw_only=True, eq=False)
+class _Chunk:
+    """Some of the rows, and what several of their columns need."""
+
+    rows: Rows
+    part: slice
+    state: Floats  # (n, P, F), finite
+    known: Flags  # (n, P, F)
+    x: Floats  # (n,), own
+    y: Floats  # (n,), own
+    geometry: Floats  # (ROWS, n)
+
+    @classmethod
+    def of(cls, rows: Rows, part: slice) -> _Chunk:
+        state = rows.state[part]
+        known = np.isfinite(state)
+        state = state if known.all() else np.where(known, state, np.float32(0))
+        mirrored = None if rows.mirrored is None else rows.mirrored[part]
+        return cls(
+            rows=rows,
+            part=part,
+            state=state,
+            known=known,
+            # Contiguous: they are used a dozen times.
+            x=state[:, 0, X].copy(),
+            y=state[:, 0, Y].copy(),
+            geometry=geo.geometry(rows.stage[part], mirrored),
+        )
+
+
+def _encode_chunk(chunk: _Chunk, floats: Floats, ids: Ids) -> None:
+    rows, part = chunk.rows, chunk.part
+    out = floats[part]
+    for who in range(len(FIGHTERS)):
+        _fighter(chunk, who, out[:, who * _FIGHTER :])
+        _partner(chunk, who, out[:, _PARTNER + who * len(PARTNER_COLUMNS) :])
+    _relative(chunk, out[:, _RELATIVE:])
+    _stage(chunk, out[:, _STAGE:])
+    out[:, _DECIDED : _FEATURES - 1] = decode(rows.decided[part])
+    out[:, _FEATURES - 1] = 1
+    if out.shape[1] > _FEATURES:
+        out[:, _FEATURES:] = rows.features[part].reshape(len(out), -1)
+    _ids(chunk, ids[part])
+
+
+def _fighter(chunk: _Chunk, who: int, out: Floats) -> None:
     """One fighter's columns: scaled state, what of it is known, and where on the stage it is."""
-    x, y = state[..., STATE["x"]], state[..., STATE["y"]]
-    edge, left, right, top, bottom = np.moveaxis(geometry, -1, 0)
-    place = [
-        (edge - np.abs(x)) * np.float32(0.01),
-        (x - left) * np.float32(0.005),
-        (right - x) * np.float32(0.005),
-        (top - y) * np.float32(0.005),
-        (y - bottom) * np.float32(0.005),
-    ]
-    known = ~np.isnan(state[..., _KNOWN])
-    return np.concatenate([state[..., _ORDER] * _SCALE, known, np.stack(place, axis=-1)], axis=-1)
+    state, geometry = chunk.state[:, who], chunk.geometry
+    np.multiply(state, _STATE_SCALES, out=out[:, : len(STATE_COLUMNS)])
+    out[:, len(STATE_COLUMNS) : _PLACE] = chunk.known[:, who].take(_KNOWN, axis=1)
+    x, y = (chunk.x, chunk.y) if who == 0 else (state[:, X].copy(), state[:, Y].copy())
+    half = np.float32(0.005)
+    out[:, _PLACE] = (geometry[geo.EDGE] - np.abs(x)) * UNIT
+    out[:, _PLACE + 1] = (x - geometry[geo.BLAST_LEFT]) * half
+    out[:, _PLACE + 2] = (geometry[geo.BLAST_RIGHT] - x) * half
+    out[:, _PLACE + 3] = (geometry[geo.BLAST_TOP] - y) * half
+    out[:, _PLACE + 4] = (y - geometry[geo.BLAST_BOTTOM]) * half
+    out[:, _PLACE + 5] = (x + geometry[geo.LEDGE]) * UNIT
+    out[:, _PLACE + 6] = (geometry[geo.LEDGE] - x) * UNIT
+
+
+def _relative(chunk: _Chunk, out: Floats) -> None:
+    dx = (chunk.state[:, 1, X] - chunk.x) * UNIT
+    dy = (chunk.state[:, 1, Y] - chunk.y) * UNIT
+    out[:, 0], out[:, 1] = dx, dy
+    np.multiply(dx, np.sign(chunk.state[:, 0, FACING]), out=out[:, 2])
+    np.sqrt(dx * dx + dy * dy, out=out[:, 3])
+
+
+def _partner(chunk: _Chunk, who: int, out: Floats) -> None:
+    if chunk.rows.partner_state is None:
+        return
+    state = chunk.rows.partner_state[chunk.part, who]
+    there = np.isfinite(state[:, X])
+    if not there.any():
+        return
+    out[:, 0] = there
+    out[:, 1] = np.where(there, state[:, X] - chunk.x, 0) * UNIT
+    out[:, 2] = np.where(there, state[:, Y] - chunk.y, 0) * UNIT
+    kept = state.take(_PARTNER_STATE, axis=1)
+    np.multiply(np.where(np.isfinite(kept), kept, 0), _PARTNER_SCALES, out=out[:, 3 : len(PARTNER_COLUMNS)])
+
+
+def _stage(chunk: _Chunk, out: Floats) -> None:
+    """Platforms and Randall, each by where it is from oneself, and whether what moves is known."""
+    stage, x, y = chunk.rows.stage[chunk.part], chunk.x, chunk.y
+    fountain = stage == FOUNTAIN
+    known = _moving(chunk, fountain) if fountain.any() else None
+    for slot in range(3):
+        at = geo.PLATFORM + 4 * slot
+        present, height, left, right = chunk.geometry[at : at + 4]
+        at = 4 * slot
+        out[:, at] = present
+        above = (height - y) * (present * UNIT)
+        out[:, at + 1] = above if known is None or slot == geo.TOP else np.where(known, above, 0)
+        out[:, at + 2] = (left - x) * (present * UNIT)
+        out[:, at + 3] = (right - x) * (present * UNIT)
+    if (stage == YOSHIS).any():
+        _randall(chunk, stage == YOSHIS, out[:, 12:16])
+    out[:, 16] = 1 if known is None else known
+    form = chunk.rows.form
+    known_form = np.zeros(len(stage), bool) if form is None else form[chunk.part] > 0
+    out[:, 17] = (stage != STADIUM) | known_form
+
+
+def _moving(chunk: _Chunk, fountain: Flags) -> Flags:
+    """Set Fountain's platforms to their heights; where they are known (n,) (everywhere on other stages)."""
+    if chunk.rows.platform is None:
+        return ~fountain
+    heights = chunk.rows.platform[chunk.part]
+    if chunk.rows.mirrored is not None:
+        heights = np.where(chunk.rows.mirrored[chunk.part, None], heights[:, ::-1], heights)
+    known = np.isfinite(heights).all(axis=1)
+    for side in (0, 1):
+        row = chunk.geometry[geo.PLATFORM + 4 * side + geo.HEIGHT]
+        np.copyto(row, heights[:, side], where=fountain & known)
+    return ~fountain | known
+
+
+def _randall(chunk: _Chunk, there: Flags, out: Floats) -> None:
+    left, height = randall(chunk.rows.frame[chunk.part])
+    if chunk.rows.mirrored is not None:
+        left = np.where(chunk.rows.mirrored[chunk.part], -left - np.float32(WIDTH), left)
+    scale = there * UNIT
+    out[:, 0] = there
+    out[:, 1] = (height - chunk.y) * scale
+    out[:, 2] = (left - chunk.x) * scale
+    out[:, 3] = (left + np.float32(WIDTH) - chunk.x) * scale
+
+
+def _ids(chunk: _Chunk, ids: Ids) -> None:
+    rows, part = chunk.rows, chunk.part
+    ids[:, 0:2] = rows.action[part]
+    if rows.partner_action is None:
+        ids[:, 2:4] = ABSENT_ACTION
+    else:
+        partner = rows.partner_action[part]
+        ids[:, 2:4] = np.where(partner == NO_ACTION, ABSENT_ACTION, partner)
+    ids[:, 4:6] = rows.character[part]
+    ids[:, _STAGE_ID] = rows.stage[part]
+    ids[:, _FORM_ID] = 0 if rows.form is None else rows.form[part]
+
+
+def _encode_items(items: SeenItems, state: Floats, floats: Floats, ids: Ids) -> None:
+    """Fill the slots: each side's newest items, the newest first."""
+    floats[:, _ITEMS] = items.known.reshape(-1)
+    if len(items.frame) == 0:
+        return
+    place = items.frame * len(FIGHTERS) + items.owner
+    order = np.argsort(place, kind="stable")
+    # The items of one side in one frame lie together now, the newest last.
+    end = np.searchsorted(place[order], place[order], side="right")
+    slot = end - 1 - np.arange(len(order))
+    picked, slot = order[slot < ITEM_SLOTS], slot[slot < ITEM_SLOTS]
+    frame, owner = items.frame[picked], items.owner[picked].astype(np.int64)
+    values = np.stack(
+        [
+            items.x[picked] - state[frame, 0, X],
+            items.y[picked] - state[frame, 0, Y],
+            items.vx[picked],
+            items.vy[picked],
+            items.timer[picked],
+        ],
+        axis=1,
+    )
+    values *= _ITEM_SCALES
+    values[~np.isfinite(values)] = 0
+    each = owner * ITEM_SLOTS + slot
+    first = _ITEMS + 1 + each * len(ITEM_COLUMNS)
+    floats[frame, first] = 1
+    floats[frame[:, None], first[:, None] + np.arange(1, len(ITEM_COLUMNS))] = values
+    ids[frame, _TYPE_IDS + each] = np.clip(items.type[picked], 0, ITEM_IDS - 2)
+    ids[frame, _STATE_IDS + each] = np.minimum(items.state[picked], NO_ITEM_STATE - 1)

@@ -25,7 +25,7 @@ class PolicyShape:
     hidden_sizes: tuple[int, ...]
     backbone_options: Mapping[str, Any]
     float_count: int
-    ids: tuple[tuple[str, int], ...]
+    ids: tuple[tuple[str, int, str], ...]
     head_width: int = 128
     head: str = AUTOREGRESSIVE
 
@@ -43,13 +43,13 @@ def policy_shape(
         hidden_sizes=tuple(hidden_sizes),
         backbone_options=dict(options),
         float_count=schema.float_count,
-        ids=tuple((column.name, column.size) for column in schema.ids),
+        ids=tuple((column.name, column.size, column.table) for column in schema.ids),
         head=head,
     )
 
 
 class Policy(nn.Module):
-    """Embedding, backbone and head. Shapes: B batch, T frames, O floats, 5 ids, 6 controller cells."""
+    """Embedding, backbone and head. Shapes: B batch, T frames, O floats, I ids, 6 controller cells."""
 
     def __init__(self, shape: PolicyShape, backbone: Backbone, embedding: Embedding) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Policy(nn.Module):
     ) -> tuple[Tensor, State]:
         """Nats (B, T, 6) of each part of the controllers `target` (B, T, 6), and the state after the last frame.
 
-        `decided` (B, T, 6) are the controllers decided just before; `floats` (B, T, O); `ids` (B, T, 5). See
+        `decided` (B, T, 6) are the controllers decided just before; `floats` (B, T, O); `ids` (B, T, I). See
         `PolicyHead.loss` for `smoothing` and `watch`.
         """
         y_BTH, state = self.backbone(self.embedding(floats, ids), state)
@@ -99,7 +99,7 @@ class Policy(nn.Module):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, State]:
-        """One frame of play: controllers (B, 6) for floats (B, O), ids (B, 5), last decided controllers (B, 6)."""
+        """One frame of play: controllers (B, 6) for floats (B, O), ids (B, I), last decided controllers (B, 6)."""
         y_BH, state = self.backbone.step(self.embedding(floats, ids), state)
         return self.head.sample(y_BH, decided, temperature=temperature, generator=generator), state
 
