@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from exphil_core import CharacterFeatureSpec, FeatureColumn
+from exphil_core.features.augment import mirror_rows
 from exphil_core.features.character import FighterRows
-from exphil_core.features.encoder import Rows, mirror_rows
 from exphil_core.melee.characters import BY_NAME
 from exphil_core.plugin_manager import load_plugins
 from exphil_core.replays.game import STATE, STATE_COLUMNS
@@ -266,8 +266,9 @@ def test_the_mirror_is_the_encoders(exphil_game_rows: list[FighterRows]) -> None
                 stage=np.zeros(len(rows.action), np.uint8),
                 decided=np.zeros((len(rows.action), 6), np.int64),
                 features=np.zeros((len(rows.action), 2, 0), np.float32),
-                feature_flip=np.zeros(0, np.float32),
-            )
+                frame=np.arange(len(rows.action), dtype=np.int32),
+            ),
+            np.zeros(0, np.float32),
         )
         np.testing.assert_array_equal(seen.state, there.state[:, 0])
         np.testing.assert_array_equal(seen.opponent_state, there.state[:, 1])

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exphil_core.errors import unknown_name
+from exphil_core.features.augment import mirror_actions
 from exphil_core.features.character import FighterRows
-from exphil_core.features.encoder import DEAD_LEFT, DEAD_RIGHT
 from exphil_core.melee.characters import BY_NAME, CHARACTERS, UNKNOWN_INTERNAL, find_character
 from exphil_core.melee.stages import BY_NAME as STAGES
 from exphil_core.melee.stages import Stage
@@ -135,9 +135,9 @@ def mirror_fighter(rows: FighterRows) -> FighterRows:
     return attrs.evolve(
         rows,
         state=rows.state * _FLIP,
-        action=_mirror_actions(rows.action),
+        action=mirror_actions(rows.action),
         opponent_state=rows.opponent_state * _FLIP,
-        opponent_action=_mirror_actions(rows.opponent_action),
+        opponent_action=mirror_actions(rows.opponent_action),
         stage=stage,
         items=rows.items.mirrored(),
     )
@@ -179,12 +179,6 @@ def _state(count: int, columns: Mapping[str, Values]) -> npt.NDArray[np.float32]
             raise unknown_name("state column", name, STATE)
         state[:, STATE[name]] = values
     return state
-
-
-def _mirror_actions(action: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    return np.where(
-        action == DEAD_LEFT, DEAD_RIGHT, np.where(action == DEAD_RIGHT, DEAD_LEFT, action)
-    ).astype(np.int16)
 
 
 def _random_actions(rng: np.random.Generator, frames: int) -> npt.NDArray[np.int16]:
