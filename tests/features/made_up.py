@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from exphil_core.features.rows import Rows, SeenItems
-from exphil_core.melee.stages import STADIUM_FORMS, STAGES
+from exphil_core.melee.stages import BY_NAME, STADIUM_FORMS, STAGES
 from exphil_core.replays.controller import AXIS_CELLS, NEUTRAL
 from exphil_core.replays.game import NO_ACTION, STATE
 from exphil_core.testing.rows import random_rows
@@ -31,9 +31,11 @@ def made_up_rows(seed: int, frames: int = 50, unknown: float = 0.1) -> Rows:
     decided[:, 3] = rng.integers(0, AXIS_CELLS, frames)
     platform = rng.uniform(0, 40, (frames, 2)).astype(np.float32)
     platform[rng.random(frames) < 0.3] = np.nan
+    stage = np.array([stage.internal for stage in STAGES], np.uint8)[rng.integers(0, len(STAGES), frames)]
+    form = rng.integers(0, len(STADIUM_FORMS), frames).astype(np.uint8)
     return Rows(
         frame=rng.integers(-123, 30_000, frames).astype(np.int32),
-        stage=np.array([stage.internal for stage in STAGES], np.uint8)[rng.integers(0, len(STAGES), frames)],
+        stage=stage,
         state=state,
         action=np.stack([side.action for side in sides], axis=1),
         character=np.stack([side.character for side in sides], axis=1),
@@ -42,7 +44,7 @@ def made_up_rows(seed: int, frames: int = 50, unknown: float = 0.1) -> Rows:
         partner_state=partner_state,
         partner_action=partner_action,
         platform=platform,
-        form=rng.integers(0, len(STADIUM_FORMS), frames).astype(np.uint8),
+        form=np.where(stage == BY_NAME["pokemonstadium"].internal, form, 0).astype(np.uint8),
         items=made_up_items(rng, frames),
     )
 

@@ -62,5 +62,12 @@ def test_many_differences_stay_one_line() -> None:
     text = str(caught.value)
     assert "\n" not in text
     assert len(text) < 500
-    for part in ("fox/gru_policy.safetensors", "1-abc", SCHEMA.identity, "and 184 more", "own_x", "train it anew"):
+    for part in (
+        "fox/gru_policy.safetensors",
+        "1-abc",
+        SCHEMA.identity,
+        "and 184 more",
+        "own_x",
+        "train it anew",
+    ):
         assert part in text, part

@@ -10,6 +10,7 @@ import pytest
 from exphil_core import CharacterFeatureSpec, FeatureColumn
 from exphil_core.features.augment import mirror_rows
 from exphil_core.features.character import FighterRows
+from exphil_core.features.rows import Rows
 from exphil_core.melee.characters import BY_NAME
 from exphil_core.plugin_manager import load_plugins
 from exphil_core.replays.game import STATE, STATE_COLUMNS

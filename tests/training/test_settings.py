@@ -32,6 +32,8 @@ WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("window_size", "20", {}),
     ("backbone_options", {"d_state": "4"}, {"backbone": "mamba"}),
     ("mirror", "1.0", {}),
+    ("mask_dropout", "0.5", {}),
+    ("controller_dropout", "0.5", {}),
     ("batch_size", "3", {}),
     ("lr", "0.01", {}),
     ("schedule", "constant", {}),

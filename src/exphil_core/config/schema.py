@@ -128,6 +128,18 @@ class TrainConfig:
         rule=between(0, 1),
         help="Share of the training examples that are seen in a mirror.",
     )
+    mask_dropout: float = option(
+        0.0,
+        group=TRAINING,
+        rule=between(0, 1),
+        help="Share of the training examples from which each group of columns that may be unknown is hidden.",
+    )
+    controller_dropout: float = option(
+        0.0,
+        group=TRAINING,
+        rule=between(0, 1),
+        help="Share of the training examples whose last controller is hidden from the network, against copying.",
+    )
     epochs: int = option(10, group=TRAINING, rule=at_least(1), help="Passes over the training games.")
     batch_size: int | None = option(
         None,

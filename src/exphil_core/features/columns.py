@@ -114,11 +114,17 @@ MASKS: tuple[MaskGroup, ...] = (
 DECIDED = "decided"
 
 
-def _unknowable(mask: str, since: str) -> dict[str, str]:
+def _unknowable(mask: str, since: str) -> dict[str, Any]:
     return {"mask": mask, "since": since}
 
 
-_SPEED = {"unit": "units/frame", "scale": 0.25, "low": -20, "high": 20, **_unknowable("speeds", "3.5")}
+_SPEED: dict[str, Any] = {
+    "unit": "units/frame",
+    "scale": 0.25,
+    "low": -20,
+    "high": 20,
+    **_unknowable("speeds", "3.5"),
+}
 
 # In the order of Game.state_TPF.
 STATE_COLUMNS: tuple[Column, ...] = (
@@ -197,8 +203,9 @@ PARTNER_COLUMNS: tuple[Column, ...] = (
     Column(name="present", **_FLAG),
     Column(name="dx", mirrored=True, **_DISTANCE),
     Column(name="dy", **_DISTANCE),
+    # libmelee counts action frames from 1 for leaders alone.
     *(
-        attrs.evolve(_OF_STATE[name], **({"libmelee": TRUNCATED} if name == "action_frame" else {}))
+        attrs.evolve(_OF_STATE[name], libmelee="yes" if name == "action_frame" else _OF_STATE[name].libmelee)
         for name in PARTNER_STATE
     ),
 )
@@ -235,7 +242,7 @@ ITEM_COLUMNS: tuple[Column, ...] = (
         name="timer",
         unit="whole frames left",
         scale=0.005,
-        low=0,
+        low=-400,
         high=1400,
         **_ITEM,
         umi=TRUNCATED,

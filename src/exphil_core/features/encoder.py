@@ -7,6 +7,7 @@ Each frame is encoded from that frame alone. Shapes: n frames, O floats and I id
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -94,7 +95,7 @@ def _flattened(rows: Rows) -> Rows:
     if rows.stage.ndim == 1:
         return rows
     lead, count = rows.stage.ndim, rows.stage.size
-    arrays = {
+    arrays: dict[str, Any] = {
         field.name: value.reshape(count, *value.shape[lead:])
         for field in attrs.fields(Rows)
         if isinstance(value := getattr(rows, field.name), np.ndarray)
@@ -175,7 +176,7 @@ def _partner(chunk: _Chunk, who: int, out: Floats) -> None:
     if chunk.rows.partner_state is None:
         return
     state = chunk.rows.partner_state[chunk.part, who]
-    there = np.isfinite(state[:, X])
+    there = np.isfinite(state[:, X]) & np.isfinite(state[:, Y])
     if not there.any():
         return
     out[:, 0] = there
@@ -225,11 +226,11 @@ def _randall(chunk: _Chunk, there: Flags, out: Floats) -> None:
     left, height = randall(chunk.rows.frame[chunk.part])
     if chunk.rows.mirrored is not None:
         left = np.where(chunk.rows.mirrored[chunk.part], -left - np.float32(WIDTH), left)
-    scale = there * UNIT
     out[:, 0] = there
-    out[:, 1] = (height - chunk.y) * scale
-    out[:, 2] = (left - chunk.x) * scale
-    out[:, 3] = (left + np.float32(WIDTH) - chunk.x) * scale
+    # Plain zeros elsewhere, never -0: the same frame gives the same bytes in any company.
+    out[:, 1] = np.where(there, height - chunk.y, 0) * UNIT
+    out[:, 2] = np.where(there, left - chunk.x, 0) * UNIT
+    out[:, 3] = np.where(there, left + np.float32(WIDTH) - chunk.x, 0) * UNIT
 
 
 def _ids(chunk: _Chunk, ids: Ids) -> None:

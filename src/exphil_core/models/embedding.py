@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 # Width of an id's vector, by the table that it is looked up in.
 WIDTHS = {"action": 32, "character": 8, "stage": 8, "form": 4, "item": 8, "item_state": 4}
+# Tables whose last id stands for "nothing there" (an empty slot, no partner): a vector of zeros, which stays so.
+EMPTY_LAST = frozenset({"action", "item", "item_state"})
 
 
 class Embedding(nn.Module):
@@ -17,10 +19,8 @@ class Embedding(nn.Module):
         super().__init__()
         sizes = {table: size for _, size, table in ids}
         self.tables = nn.ModuleDict(
-            {table: nn.Embedding(size, WIDTHS[table]) for table, size in sizes.items()}
+            {table: _table(size, WIDTHS[table], table in EMPTY_LAST) for table, size in sizes.items()}
         )
-        for weights in self.tables.parameters():
-            nn.init.normal_(weights, std=0.3)
         of_table = [[index for index, (_, _, t) in enumerate(ids) if t == table] for table in sizes]
         self.parts = tuple((table, at[0], at[-1] + 1) for table, at in zip(sizes, of_table, strict=True))
         width = float_count + sum(WIDTHS[table] for _, _, table in ids)
@@ -32,3 +32,12 @@ class Embedding(nn.Module):
             self.tables[table](ids[..., first:stop]).flatten(-2) for table, first, stop in self.parts
         ]
         return nn.functional.gelu(self.project(torch.cat([floats, *looked_up], dim=-1)))
+
+
+def _table(size: int, width: int, empty_last: bool) -> nn.Embedding:
+    table = nn.Embedding(size, width, padding_idx=size - 1 if empty_last else None)
+    nn.init.normal_(table.weight, std=0.3)
+    if empty_last:
+        with torch.no_grad():
+            table.weight[-1].zero_()
+    return table

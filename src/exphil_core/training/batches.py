@@ -8,7 +8,7 @@ from torch import Tensor
 
 from exphil_core.models.backbones.base import State, detach_state, reset_state, select_state
 from exphil_core.models.policy import Policy
-from exphil_core.training.frames import Batch
+from exphil_core.training.encoding import Batch
 from exphil_core.training.sampling import Step
 
 

@@ -14,13 +14,15 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from exphil_core.features.character import ActiveFeature, feature_flip, game_features
-from exphil_core.features.encoder import Observation, Rows, encode, mirror_rows
+from exphil_core.features.augment import Augmenter
+from exphil_core.features.character import ActiveFeature, game_features
+from exphil_core.features.schema import ObservationSchema, observation_schema
+from exphil_core.melee import FIRST_FRAME
 from exphil_core.replays.controller import Cells
-from exphil_core.replays.controller import mirror as mirror_cells
 from exphil_core.replays.game import Game
 from exphil_core.replays.rows import ITEMS, ROW, ROWS, arrays_of, item_type, pack
-from exphil_core.training.samples import Frames, Items, Windows, own_first
+from exphil_core.training.encoding import Batch, encoded
+from exphil_core.training.samples import GATHERED, Block, Frames, Items, Windows
 from exphil_core.training.table import (
     FIRST_TARGET,
     GameTable,
@@ -33,22 +35,6 @@ from exphil_core.training.table import (
 )
 
 
-@attrs.frozen(kw_only=True)
-class Block:
-    """An array of a game besides its rows, (T, *shape), that batches need; `fill` where a game hasn't got it.
-    `per_fighter`: the first axis of `shape` are the fighters, and oneself comes first in a batch."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    fill: float
-    per_fighter: bool
-
-
-# Blocks that every batch gathers.
-GATHERED: tuple[Block, ...] = ()
-
-
 class GameSource(Protocol):
     """Where frames come from: memory, or a cache on disk. Games are numbered as in the store's table."""
 
@@ -56,16 +42,6 @@ class GameSource(Protocol):
         """For each of `games`, bytes in which the rows of its array `name` follow each other, and the byte at which
         the first begins; -1 where it has none. `rows` are records of ROW, `items` of item_type, others blocks."""
         ...
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Batch:
-    """What one step sees. `counts` says which of its frames are examples; the others are padding or idle."""
-
-    observation: Observation  # floats (B, T, O), ids (B, T, 5)
-    decided: Cells  # (B, T, 6)
-    target: Cells  # (B, T, 6)
-    counts: npt.NDArray[np.bool_]  # (B, T)
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
@@ -81,7 +57,12 @@ class FrameStore:
     delay: int
     drop_idle: bool
     features: tuple[Block, ...]  # the columns of each character feature, (T, P, E)
-    feature_flip: npt.NDArray[np.float32]  # of all of them
+    schema: ObservationSchema
+
+    @cached_property
+    def augmenter(self) -> Augmenter:
+        """What mirrors and hides observations of this store."""
+        return Augmenter(self.schema)
 
     def examples(self) -> Runs:
         """The rows that are examples."""
@@ -130,7 +111,9 @@ class FrameStore:
             fighter=windows.fighter,
             stage=self.table.stage[windows.game],
             mirrored=windows.mirrored,
-            blocks={block.name: self._gathered(block, windows) for block in (*GATHERED, *self.features)},
+            hidden=windows.hidden,
+            frame=(windows.start[:, None] + np.arange(windows.width) + FIRST_FRAME).astype(np.int32),
+            blocks=self._blocks(windows),
             items=self._items(windows, rows),
         )
 
@@ -170,10 +153,14 @@ class FrameStore:
                 counts[lane, max(start - shift, 0) : max(stop - shift, 0)] = False
         return counts
 
-    def _gathered(self, block: Block, windows: Windows) -> npt.NDArray[Any]:
-        gathered = np.full((len(windows), windows.width, *block.shape), block.fill, block.dtype)
+    def _blocks(self, windows: Windows) -> dict[str, npt.NDArray[Any]]:
+        """The blocks (B, T, …) that a game of the batch has."""
         there = np.minimum(self.table.frames[windows.game] - windows.start, windows.width)
-        self._copy(block.name, windows.game, windows.start, there, gathered)
+        gathered = {}
+        for block in (*GATHERED, *self.features):
+            if (self.source.places(block.name, windows.game)[1] >= 0).any():
+                gathered[block.name] = block.empty(len(windows), windows.width)
+                self._copy(block.name, windows.game, windows.start, there, gathered[block.name])
         return gathered
 
     def _items(self, windows: Windows, rows: npt.NDArray[np.void]) -> Items:
@@ -203,41 +190,7 @@ class FrameStore:
 
     def encoded(self, frames: Frames) -> Batch:
         """What a model gets of `frames`."""
-        seen, target = self._seen(frames), frames.target
-        if frames.mirrored.any():
-            seen, target = _some_mirrored(seen, target, frames.mirrored)
-        return Batch(observation=encode(seen), decided=seen.decided, target=target, counts=frames.counts)
-
-    def _seen(self, frames: Frames) -> Rows:
-        own, rows = frames.fighter, frames.rows
-        none = np.zeros((*rows.shape, 2, 0), np.float32)
-        features = np.concatenate([none, *(frames.blocks[block.name] for block in self.features)], axis=-1)
-        return Rows(
-            state=own_first(rows["state"], own),
-            action=own_first(rows["action"], own),
-            character=own_first(rows["character"], own),
-            stage=np.repeat(frames.stage[:, None], rows.shape[1], axis=1),
-            decided=frames.decided,
-            features=own_first(features, own),
-            feature_flip=self.feature_flip,
-        )
-
-
-def _some_mirrored(rows: Rows, target: Cells, lanes: npt.NDArray[np.bool_]) -> tuple[Rows, Cells]:
-    flipped = mirror_rows(rows)
-
-    def chosen(normal: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.where(lanes.reshape(-1, *[1] * (normal.ndim - 1)), other, normal)
-
-    mixed = attrs.evolve(
-        rows,
-        state=chosen(rows.state, flipped.state),
-        action=chosen(rows.action, flipped.action),
-        decided=chosen(rows.decided, flipped.decided),
-        features=chosen(rows.features, flipped.features),
-        mirrored=np.broadcast_to(lanes[:, None], rows.stage.shape),
-    )
-    return mixed, np.where(lanes[:, None, None], mirror_cells(target), target)
+        return encoded(frames, self.features, self.augmenter)
 
 
 class MemorySource:
@@ -308,9 +261,8 @@ def store_of(
                 shape=(2, len(feature.entry.spec.columns)),
                 dtype="<f4",
                 fill=0.0,
-                per_fighter=True,
             )
             for feature in features
         ),
-        feature_flip=feature_flip(features),
+        schema=observation_schema([feature.entry.spec for feature in features]),
     )

@@ -20,6 +20,7 @@ from exphil_core.errors import ExphilError
 from exphil_core.models.policy import Policy
 from exphil_core.models.prior import ControllerPrior
 from exphil_core.training.frames import FrameStore
+from exphil_core.training.hiding import Hiding
 from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.learner import Learner, NotFiniteError
 from exphil_core.training.outcome import EpochResult, Outcome
@@ -221,8 +222,13 @@ class Trainer:
 
 def _sampler(config: TrainConfig, store: FrameStore) -> WindowSampler | FrameSampler:
     assert config.batch_size is not None  # resolution filled it in
+    hiding = Hiding(mask=config.mask_dropout, controller=config.controller_dropout)
     if config.temporal:
         return WindowSampler(
-            store=store, lanes=config.batch_size, window=config.window_size, mirror=config.mirror
+            store=store,
+            lanes=config.batch_size,
+            window=config.window_size,
+            mirror=config.mirror,
+            hiding=hiding,
         )
-    return FrameSampler(store=store, size=config.batch_size, mirror=config.mirror)
+    return FrameSampler(store=store, size=config.batch_size, mirror=config.mirror, hiding=hiding)

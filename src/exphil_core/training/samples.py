@@ -10,13 +10,39 @@ import numpy as np
 import numpy.typing as npt
 
 from exphil_core.replays.controller import Cells
+from exphil_core.replays.game import NO_ACTION, STATE_COLUMNS
+from exphil_core.training.hiding import nothing_hidden
 from exphil_core.training.table import Longs
+
+
+@attrs.frozen(kw_only=True)
+class Block:
+    """An array of a game besides its rows, (T, *shape), that batches need; `fill` where a game hasn't got it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    fill: float
+
+    def empty(self, lanes: int, width: int) -> npt.NDArray[Any]:
+        """Of so many lanes and frames, what games without it have."""
+        return np.full((lanes, width, *self.shape), self.fill, self.dtype)
+
+
+# What batches gather of each game besides its rows: attributes of `Game`.
+GATHERED: tuple[Block, ...] = (
+    Block(name="partner_state_TPF", shape=(2, len(STATE_COLUMNS)), dtype="<f4", fill=np.nan),
+    Block(name="partner_action_TP", shape=(2,), dtype="<i2", fill=NO_ACTION),
+    Block(name="platform_TS", shape=(2,), dtype="<f4", fill=np.nan),
+    Block(name="form_T", shape=(), dtype="u1", fill=0),
+)
+_GATHERED = {block.name: block for block in GATHERED}
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Windows:
     """Consecutive rows to cut, a lane each: `width` of them from `start` on, of which those from `stop` on are
-    padding. A lane whose `mirrored` is true is seen in a mirror."""
+    padding. A lane whose `mirrored` is true is seen in a mirror, and without the groups that are `hidden`."""
 
     game: Longs  # (B,)
     fighter: npt.NDArray[np.int8]  # (B,)
@@ -24,6 +50,7 @@ class Windows:
     stop: Longs  # (B,)
     width: int
     mirrored: npt.NDArray[np.bool_]  # (B,)
+    hidden: npt.NDArray[np.bool_]  # (B, groups)
 
     def __len__(self) -> int:
         return len(self.game)
@@ -38,6 +65,7 @@ class Windows:
             stop=np.array([stop]),
             width=stop - start,
             mirrored=np.array([mirrored]),
+            hidden=nothing_hidden(1),
         )
 
 
@@ -63,14 +91,18 @@ class Frames:
     fighter: npt.NDArray[np.int8]  # (B,)
     stage: npt.NDArray[np.uint8]  # (B,)
     mirrored: npt.NDArray[np.bool_]  # (B,)
-    blocks: dict[str, npt.NDArray[Any]]  # (B, T, …)
+    hidden: npt.NDArray[np.bool_]  # (B, groups)
+    frame: npt.NDArray[np.int32]  # (B, T), Slippi's frame numbers
+    blocks: dict[str, npt.NDArray[Any]]  # (B, T, …), those that a game of the batch has
     items: Items
 
     def __len__(self) -> int:
         return len(self.fighter)
 
-    def pick(self, lane: Longs, frame: Longs, mirrored: npt.NDArray[np.bool_]) -> Frames:
-        """Single samples (n, 1)."""
+    def pick(
+        self, lane: Longs, frame: Longs, mirrored: npt.NDArray[np.bool_], hidden: npt.NDArray[np.bool_]
+    ) -> Frames:
+        """Single samples (n, 1), seen in a mirror and without groups as told."""
 
         def taken(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
             return array[lane, frame][:, None]
@@ -83,6 +115,8 @@ class Frames:
             fighter=self.fighter[lane],
             stage=self.stage[lane],
             mirrored=mirrored,
+            hidden=hidden,
+            frame=taken(self.frame),
             blocks={name: taken(array) for name, array in self.blocks.items()},
             items=_picked_items(self.items, self.rows.shape[1], lane, frame),
         )
@@ -100,15 +134,36 @@ def joined(parts: Sequence[Frames]) -> Frames:
     return Frames(
         **{
             name: each(name)
-            for name in ("rows", "decided", "target", "counts", "fighter", "stage", "mirrored")
+            for name in (
+                "rows",
+                "decided",
+                "target",
+                "counts",
+                "fighter",
+                "stage",
+                "mirrored",
+                "hidden",
+                "frame",
+            )
         },
-        blocks={name: np.concatenate([part.blocks[name] for part in parts]) for name in parts[0].blocks},
+        blocks={
+            name: _joined_block(parts, name) for name in dict.fromkeys(n for p in parts for n in p.blocks)
+        },
         items=Items(
             lane=np.concatenate([part.items.lane + start for part, start in zip(parts, starts, strict=True)]),
             frame=np.concatenate([part.items.frame for part in parts]),
             records=np.concatenate([part.items.records for part in parts]),
             known=np.concatenate([part.items.known for part in parts]),
         ),
+    )
+
+
+def _joined_block(parts: Sequence[Frames], name: str) -> npt.NDArray[Any]:
+    return np.concatenate(
+        [
+            part.blocks[name] if name in part.blocks else _GATHERED[name].empty(*part.rows.shape)
+            for part in parts
+        ]
     )
 
 

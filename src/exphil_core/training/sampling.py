@@ -20,7 +20,9 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from exphil_core.training.frames import Batch, FrameStore
+from exphil_core.training.encoding import Batch
+from exphil_core.training.frames import FrameStore
+from exphil_core.training.hiding import NOTHING, Hiding, nothing_hidden
 from exphil_core.training.samples import Frames, Windows, joined
 from exphil_core.training.segments import Cutting, Queue, Segments, replaced
 from exphil_core.training.shuffle import chances
@@ -96,6 +98,7 @@ class WindowSampler:
     lanes: int
     window: int
     mirror: float
+    hiding: Hiding = NOTHING
 
     def step_count(self) -> int:
         """Steps of an epoch: the longest lane's windows, if all lanes are kept equally busy (an estimate; the
@@ -110,7 +113,7 @@ class WindowSampler:
     def plans(self, rng: np.random.Generator, start: int = 0) -> Iterator[WindowPlan]:
         """Plans of the steps from `start` on. Passing over a step takes 50 µs."""
         runs, length = whole_sides(self.store.sides), self.window * SEGMENT_WINDOWS
-        waiting = Queue(Cutting(self.store, runs, length, self.mirror, _key(rng)))
+        waiting = Queue(Cutting(self.store, runs, length, self.mirror, _key(rng), self.hiding))
         return itertools.islice(self._walk(waiting), start, None)
 
     def _walk(self, waiting: Queue) -> Iterator[WindowPlan]:
@@ -141,6 +144,7 @@ def _windows(lanes: Segments, at: Longs, width: int) -> Windows:
         stop=lanes.stop,
         width=width,
         mirrored=lanes.mirrored,
+        hidden=lanes.hidden,
     )
 
 
@@ -161,13 +165,38 @@ class _Pool:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class FramePlan:
-    """Single frames picked from pools: of each pool lanes, frames, and which are mirrored."""
+class _Pick:
+    """Single frames of a pool, which of them are mirrored, and what is hidden in each."""
 
-    picks: tuple[tuple[_Pool, Longs, Longs, npt.NDArray[np.bool_]], ...]
+    pool: _Pool
+    lane: Longs
+    frame: Longs
+    mirrored: npt.NDArray[np.bool_]
+    hidden: npt.NDArray[np.bool_]
+
+    def part(self, chosen: slice) -> _Pick:
+        """Some of them."""
+        return _Pick(
+            pool=self.pool,
+            lane=self.lane[chosen],
+            frame=self.frame[chosen],
+            mirrored=self.mirrored[chosen],
+            hidden=self.hidden[chosen],
+        )
+
+    def frames(self, store: FrameStore) -> Frames:
+        """They themselves, (n, 1)."""
+        return self.pool.frames(store).pick(self.lane, self.frame, self.mirrored, self.hidden)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class FramePlan:
+    """Single frames picked from pools."""
+
+    picks: tuple[_Pick, ...]
 
     def step(self, store: FrameStore) -> Step:
-        frames = joined([pool.frames(store).pick(lane, at, flip) for pool, lane, at, flip in self.picks])
+        frames = joined([pick.frames(store) for pick in self.picks])
         return Step(
             batch=store.encoded(frames), kept=np.arange(len(frames)), fresh=np.ones(len(frames), bool)
         )
@@ -180,6 +209,7 @@ class FrameSampler:
     store: FrameStore
     size: int
     mirror: float
+    hiding: Hiding = NOTHING
 
     def step_count(self) -> int:
         """Steps of an epoch."""
@@ -198,19 +228,25 @@ class FrameSampler:
 
     def _dealt(self, cutting: Cutting, key: int) -> Iterator[FramePlan]:
         """Pools shuffled and dealt out; a batch may take the end of one and the beginning of the next."""
-        hand: list[tuple[_Pool, Longs, Longs, npt.NDArray[np.bool_]]] = []
+        hand: list[_Pick] = []
         missing = self.size
         for number, segments in enumerate(cutting.chunks(POOL_FRAMES // POOL_SEGMENT)):
-            pool, lengths = _Pool(segments), segments.stop - segments.start
+            lengths = segments.stop - segments.start
             lane = np.repeat(np.arange(len(segments)), lengths)
             frame = np.arange(len(lane)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
             order = np.random.default_rng([key, number]).permutation(len(lane))
-            flips = chances(key + 3 + number, order) < self.mirror
+            whole = _Pick(
+                pool=_Pool(segments),
+                lane=lane[order],
+                frame=frame[order],
+                mirrored=chances(key + 3 + number, order) < self.mirror,
+                hidden=self.hiding.drawn(key + 3 + number, order),
+            )
             begin = 0
             while begin < len(order):
-                dealt = order[begin : begin + missing]
-                hand.append((pool, lane[dealt], frame[dealt], flips[begin : begin + len(dealt)]))
-                begin, missing = begin + len(dealt), missing - len(dealt)
+                hand.append(whole.part(slice(begin, begin + missing)))
+                dealt = len(hand[-1].lane)
+                begin, missing = begin + dealt, missing - dealt
                 if missing == 0:
                     yield FramePlan(picks=tuple(hand))
                     hand, missing = [], self.size
@@ -236,6 +272,7 @@ def validation_plans(store: FrameStore, lanes: int, window: int) -> Iterator[Win
                 stop=sides.rows[group],
                 width=width,
                 mirrored=np.zeros(len(group), bool),
+                hidden=nothing_hidden(len(group)),
             )
             yield WindowPlan(windows=windows, kept=kept, fresh=np.full(len(group), offset == 0))
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exphil_core.training.frames import FrameStore
+from exphil_core.training.hiding import NOTHING, Hiding, nothing_hidden
 from exphil_core.training.shuffle import chances, shuffled
 from exphil_core.training.table import Longs, Runs
 
@@ -25,6 +26,7 @@ class Segments:
     start: Longs
     stop: Longs
     mirrored: npt.NDArray[np.bool_]
+    hidden: npt.NDArray[np.bool_]  # (n, groups)
 
     def __len__(self) -> int:
         return len(self.game)
@@ -38,10 +40,14 @@ _SEGMENT_COLUMNS = tuple(field.name for field in attrs.fields(Segments))
 
 
 class Cutting:
-    """Runs cut every `length` rows at a random phase, in random order; each piece mirrored with a chance."""
+    """Runs cut every `length` rows at a random phase, in random order; each piece mirrored, and groups of columns
+    hidden in it, with a chance."""
 
-    def __init__(self, store: FrameStore, runs: Runs, length: int, mirror: float, key: int) -> None:
+    def __init__(
+        self, store: FrameStore, runs: Runs, length: int, mirror: float, key: int, hiding: Hiding = NOTHING
+    ) -> None:
         self._store, self._runs, self._length, self._mirror, self._key = store, runs, length, mirror, key
+        self._hiding = hiding
         phases = (chances(key, np.arange(len(runs.side))) * length).astype(np.int64)
         # The first piece is `phase` rows long, a whole one if that is 0.
         self._first = np.where(phases == 0, length, phases)
@@ -83,6 +89,7 @@ class Cutting:
             start=found.start,
             stop=found.stop,
             mirrored=chances(self._key + 2, piece) < self._mirror,
+            hidden=self._hiding.drawn(self._key, piece),
         )
 
 
@@ -116,6 +123,7 @@ _NO_SEGMENTS = Segments(
     start=np.zeros(0, np.int64),
     stop=np.zeros(0, np.int64),
     mirrored=np.zeros(0, bool),
+    hidden=nothing_hidden(0),
 )
 
 
