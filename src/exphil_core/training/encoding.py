@@ -33,8 +33,8 @@ class Batch:
 def encoded(frames: Frames, features: Sequence[Block], augmenter: Augmenter) -> Batch:
     """What a model gets of `frames`, which hold the blocks `features`.
 
-    The decided controller stays in `decided` where it is hidden from view: the policy head starts from repeating it, in
-    play as in training.
+    The decided controller stays in `decided` where it is hidden from view: the policy head starts from repeating it,
+    in play as in training.
     """
     observation = encode(seen_rows(frames, features))
     decided, target = frames.decided, frames.target
