@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from exphil_core.models.draw import HeadWeights, PartWeights, draw_controllers, linear_weights, memory
 from exphil_core.models.prior import ControllerPrior
 from exphil_core.replays.controller import (
     AXIS_CELLS,
@@ -42,6 +43,7 @@ class PolicyHead(nn.Module):
     def __init__(self, input_size: int, width: int = 128, kind: str = AUTOREGRESSIVE) -> None:
         super().__init__()
         self.told = kind == AUTOREGRESSIVE
+        self._drawing: tuple[tuple[int, ...], HeadWeights] | None = None
         self.enter = nn.Linear(input_size, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in PARTS)
         self.logits = nn.ModuleList(nn.Linear(width, cells) for cells in CELL_COUNTS)
@@ -144,6 +146,38 @@ class PolicyHead(nn.Module):
             z_nZ = self._tell(part, z_nZ, value_n, last_n6)
         return torch.stack(losses, dim=1)
 
+    def _weights_for_drawing(self) -> HeadWeights:
+        """Gathered once; again when the weights have moved (`to`, `load_state_dict(assign=True)`)."""
+        places = (
+            self.enter.weight.data_ptr(),
+            self.logits[0].weight.data_ptr(),
+            self._buffer("possible").data_ptr(),
+        )
+        if self._drawing is None or self._drawing[0] != places:
+            told: list[Any] = [*zip(self.told_value, self.told_change, strict=True)]
+            told += [None] * (len(PARTS) - len(told))
+            parts = []
+            for part in range(len(PARTS)):
+                norm: Any = self.norms[part]
+                copy_1Z, copy_1 = linear_weights(self.copies[part])
+                parts.append(
+                    PartWeights(
+                        norm=(norm.normalized_shape, norm.weight.detach(), norm.bias.detach(), norm.eps),
+                        logits=linear_weights(self.logits[part]),
+                        copy_Z=memory(copy_1Z)[0],
+                        copy_bias=memory(copy_1),
+                        base=memory(self._buffer(f"base_{part}")),
+                        odds=memory(self._buffer(f"odds_{part}")),
+                        given_x=part in GIVEN_X,
+                        told_value=memory(told[part][0].weight) if told[part] else None,
+                        told_change=memory(told[part][1].weight) if told[part] else None,
+                    )
+                )
+            possible = memory(self._buffer("possible"))
+            weights = HeadWeights(linear_weights(self.enter), tuple(parts), possible, IMPOSSIBLE)
+            self._drawing = (places, weights)
+        return self._drawing[1]
+
     @torch.no_grad()
     def sample(
         self,
@@ -154,6 +188,8 @@ class PolicyHead(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Controllers (n, 6): drawn at a temperature, or the likeliest value of each part at 0."""
+        if y_nH.device.type == "cpu":
+            return draw_controllers(self._weights_for_drawing(), y_nH, last_n6, temperature, generator)
         z_nZ = self.enter(y_nH)
         chosen: list[Tensor] = []
         for part in range(len(PARTS)):
