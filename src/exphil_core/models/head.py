@@ -150,7 +150,7 @@ class PolicyHead(nn.Module):
         """Gathered once; again when the weights have moved (`to`, `load_state_dict(assign=True)`)."""
         places = (
             self.enter.weight.data_ptr(),
-            self.logits[0].weight.data_ptr(),
+            linear_weights(self.logits[0])[0].data_ptr(),
             self._buffer("possible").data_ptr(),
         )
         if self._drawing is None or self._drawing[0] != places:
