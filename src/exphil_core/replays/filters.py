@@ -173,9 +173,19 @@ def target_rows(game: Game, fighter: int, drop_idle: bool) -> npt.NDArray[np.boo
 def idle_rows(cells_TC: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     """Rows (T,) of a stretch of IDLE_FRAMES or more without an input change. The input that such a stretch
     begins with was a decision, and is none of them."""
-    changed = np.flatnonzero((cells_TC[1:] != cells_TC[:-1]).any(axis=1)) + 1
-    starts = np.r_[0, changed]
-    lengths = np.diff(np.r_[starts, len(cells_TC)])
-    idle = np.repeat(lengths >= IDLE_FRAMES, lengths)
-    idle[changed] = False
+    idle = np.zeros(len(cells_TC), bool)
+    for start, stop in idle_stretches(cells_TC):
+        idle[start:stop] = True
     return idle
+
+
+def idle_stretches(cells_TC: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
+    """The same as first row and the one after the last, in order."""
+    # Two cells at a time: reducing along an axis of six takes ten times as long.
+    pairs = cells_TC.view(np.uint16)
+    differs = pairs[1:] != pairs[:-1]
+    changed = np.flatnonzero(differs[:, 0] | differs[:, 1] | differs[:, 2]) + 1
+    bounds = np.concatenate([[0], changed, [len(cells_TC)]])
+    long = np.flatnonzero(np.diff(bounds) >= IDLE_FRAMES).tolist()
+    # The game's first row was nobody's decision.
+    return [(int(bounds[at]) + (at > 0), int(bounds[at + 1])) for at in long]

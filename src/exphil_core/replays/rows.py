@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from exphil_core.replays.filters import idle_rows
+from exphil_core.replays.filters import idle_stretches
 from exphil_core.replays.game import STATE_COLUMNS, Game, GameInfo
 from exphil_core.replays.items import ItemRows, no_items
 
@@ -77,7 +77,7 @@ def pack(game: Game) -> StoredGame:
         rows=rows,
         items=_packed_items(game.items) if game.items.known else None,
         blocks={name: array for name, array in blocks.items() if array is not None},
-        idle=idle_stretches(game),
+        idle=idle_of(game),
     )
 
 
@@ -124,11 +124,11 @@ def _unpacked_items(stored: StoredGame) -> ItemRows:
     return ItemRows(offset=offset, known=known, **fields)
 
 
-def idle_stretches(game: Game) -> npt.NDArray[np.int32]:
+def idle_of(game: Game) -> npt.NDArray[np.int32]:
     """The rows (K, 3) in which a fighter makes no input for so long that they are no example to imitate."""
-    found = []
-    for fighter in (0, 1):
-        idle = np.r_[False, idle_rows(game.controller_TPC[:, fighter]), False]
-        edges = np.flatnonzero(idle[1:] != idle[:-1])
-        found += [(fighter, start, stop) for start, stop in edges.reshape(-1, 2)]
+    found = [
+        (fighter, start, stop)
+        for fighter in (0, 1)
+        for start, stop in idle_stretches(game.controller_TPC[:, fighter])
+    ]
     return np.array(found, np.int32).reshape(-1, 3)
