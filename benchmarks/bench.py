@@ -35,7 +35,7 @@ from exphil_core.training.prepare import Prepared, prepare
 from exphil_core.training.reporter import SilentReporter
 
 ROUNDS = 5
-BACKBONES = ("mlp", "gru", "mamba")
+BACKBONES = ("mlp", "lstm", "gru", "mamba", "sliding_window", "hybrid")
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -1,6 +1,6 @@
 """Speed of the CPU kernel, of the backbones and of a frame of play, as `make bench` has it: ratios within one run.
 
-    python benchmarks/models.py
+    python benchmarks/models.py bench-models.json
 
 The scan of mambapy joins in where it is installed (`pip install --no-deps mambapy`).
 """
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from exphil_core.checkpoints.atomic import write_json
 from exphil_core.features.schema import observation_schema
 from exphil_core.kernels.library import attempt, force_kernel, kernel_variant
 from exphil_core.kernels.ops import kernel_scan
@@ -238,4 +239,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--memory"]:
         print_memory(sys.argv[2])
     else:
-        print(json.dumps(figures(), indent=2))
+        found = figures()
+        write_json(Path(sys.argv[1]), found)
+        print(json.dumps(found, indent=2))

@@ -134,6 +134,18 @@ def test_every_third_layer_of_a_hybrid_is_attention(layers: int, kinds: list[str
     assert ["+".join(kind) for kind in layer_kinds(layers)] == kinds
 
 
+def test_half_precision_is_nearly_the_same_and_keeps_the_state_whole(backbone: Backbone) -> None:
+    x = torch.randn(B, T, D)
+    y, state = backbone(x, backbone.initial_state(B))
+    with torch.autocast("cpu", torch.bfloat16):
+        first, halfway = backbone(x[:, :7], backbone.initial_state(B))
+        rest, after = backbone(x[:, 7:], halfway)
+    rough = torch.cat([first, rest], dim=1)
+    torch.autograd.backward(rough.float().sum())
+    assert (rough.float() - y).abs().max() < 0.2
+    assert [part.dtype for part in after] == [part.dtype for part in state]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_dropout_drops_in_training_only(manager: PluginManager, name: str) -> None:
     backbone = build(manager, name)

@@ -83,7 +83,7 @@ class MambaMixer(Mixer):
             self.dt_proj.bias,
             states_BEN,
         )
-        seen_BKE = torch.cat([past_BKE, entering_BTE[:, -(self.d_conv - 1) :].float()], dim=1)
+        seen_BKE = torch.cat([past_BKE, entering_BTE[:, -(self.d_conv - 1) :].to(past_BKE.dtype)], dim=1)
         return self.out_proj(y_BTE), (seen_BKE[:, seen_BKE.shape[1] - (self.d_conv - 1) :], states_BEN)
 
     def step(self, x_BD: Tensor, state: State) -> tuple[Tensor, State]:

@@ -50,10 +50,17 @@ class RecurrentStack(Backbone):
         carried: list[Tensor] = []
         for index, layer in enumerate(self.layers):
             before = state[self.parts * index : self.parts * (index + 1)]
-            y_BTH, after = self.sequence(layer, x_BTD, before)
+            y_BTH, after = self._in_full_precision_on_cpu(layer, x_BTD, before)
             x_BTD = self._joined(index, x_BTD, y_BTH)
-            carried += after
+            carried += (part.to(old.dtype) for part, old in zip(after, before, strict=True))
         return x_BTD, tuple(carried)
+
+    def _in_full_precision_on_cpu(self, layer: nn.Module, x: Tensor, state: State) -> tuple[Tensor, State]:
+        # oneDNN has no LSTM in bf16 for CPUs without the instructions: it raises instead of taking another way.
+        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return self.sequence(layer, x, state)
+        with torch.autocast("cpu", enabled=False):
+            return self.sequence(layer, x.float(), state)
 
     def step(self, x_BD: Tensor, state: State) -> tuple[Tensor, State]:
         carried: list[Tensor] = []

@@ -65,7 +65,7 @@ class Attention(Mixer):
         scores_BhTS = scores_BhTS + self._bias(frames) + filled_BS.log()[:, None, None]
         y_BhTd = torch.softmax(scores_BhTS, dim=-1).to(v_BhSd.dtype) @ v_BhSd
         y_BTD = self.leave(y_BhTd.transpose(1, 2).flatten(2))
-        return y_BTD, (seen_BSC[:, frames:].float(), filled_BS[:, frames:])
+        return y_BTD, (seen_BSC[:, frames:].to(state[0].dtype), filled_BS[:, frames:])
 
     def step(self, x_BD: Tensor, state: State) -> tuple[Tensor, State]:
         query_BD, now_BC = self.enter(x_BD).split([self.width, 2 * self.width], dim=-1)
