@@ -238,7 +238,9 @@ def test_replays_demo_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent differently on Windows")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_during_a_run_keeps_what_was_validated(demo_folder: Path, tmp_path: Path, name: str) -> None:
+def test_a_signal_during_a_run_saves_its_state_and_says_how_to_go_on(
+    demo_folder: Path, tmp_path: Path, name: str
+) -> None:
     command = [sys.executable, "-m", "exphil_core", "train", "--replays", str(demo_folder), "--epochs", "500"]
     process = subprocess.Popen(
         [*command, "--backbone", "mlp", "--hidden-sizes", "8", "--progress", "plain"],
@@ -257,6 +259,14 @@ def test_a_signal_during_a_run_keeps_what_was_validated(demo_folder: Path, tmp_p
         process.send_signal(getattr(signal, name))
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert out.startswith("registered mlp_")
+    go_on, keep = out.splitlines()
+    assert go_on.startswith("go on:  exphil train --resume checkpoints/mlp_")
+    assert json.loads((tmp_path / "checkpoints/registry.json").read_text())["models"] == []
+    # What it says works: the best epoch so far becomes a model.
+    words = keep.split("exphil ", 1)[1].split()
+    done = subprocess.run(
+        [sys.executable, "-m", "exphil_core", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
     (model,) = json.loads((tmp_path / "checkpoints/registry.json").read_text())["models"]
     assert 2 <= model["epochs"] < 500

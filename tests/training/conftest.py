@@ -11,8 +11,9 @@ import pytest
 
 from exphil_core.config.resolve import resolve
 from exphil_core.plugin_manager import PluginManager
+from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.reporter import SilentReporter
-from exphil_core.training.run import TrainedModel, train
+from exphil_core.training.run import TrainedModel, UnfinishedRun, train
 
 NOW = datetime(2026, 1, 19, 12, 34, 56, tzinfo=timezone.utc)
 TINY = {
@@ -28,10 +29,12 @@ Run = Callable[..., TrainedModel]
 
 
 @pytest.fixture
-def small_run(manager: PluginManager, demo_folder: Path, tmp_path: Path) -> Run:
+def any_run(
+    manager: PluginManager, demo_folder: Path, tmp_path: Path
+) -> Callable[..., TrainedModel | UnfinishedRun]:
     """Trains with flags as the command line gives them: texts."""
 
-    def run(**flags: Any) -> TrainedModel:
+    def run(stop: StopRequest | None = None, **flags: Any) -> TrainedModel | UnfinishedRun:
         given = {
             "replays": (str(demo_folder),),
             "checkpoints": str(tmp_path / "checkpoints"),
@@ -39,8 +42,30 @@ def small_run(manager: PluginManager, demo_folder: Path, tmp_path: Path) -> Run:
             **flags,
         }
         settings = {name: value for name, value in given.items() if value is not None}
-        trained = train(resolve(manager, flags=settings), manager, SilentReporter(), now=NOW)
-        assert trained is not None
+        return train(resolve(manager, flags=settings), manager, SilentReporter(), now=NOW, stop=stop)
+
+    return run
+
+
+@pytest.fixture
+def small_run(any_run: Callable[..., TrainedModel | UnfinishedRun]) -> Run:
+    """A run that comes to its end."""
+
+    def run(**flags: Any) -> TrainedModel:
+        trained = any_run(**flags)
+        assert isinstance(trained, TrainedModel)
         return trained
+
+    return run
+
+
+@pytest.fixture
+def unfinished_run(any_run: Callable[..., TrainedModel | UnfinishedRun]) -> Callable[..., UnfinishedRun]:
+    """A run that doesn't."""
+
+    def run(**flags: Any) -> UnfinishedRun:
+        ended = any_run(**flags)
+        assert isinstance(ended, UnfinishedRun)
+        return ended
 
     return run

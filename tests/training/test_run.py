@@ -15,6 +15,7 @@ import safetensors.numpy
 import torch
 
 from exphil_core.checkpoints.registry import Registry
+from exphil_core.checkpoints.states import load_state
 from exphil_core.checkpoints.store import load_policy, read_description
 from exphil_core.config.resolve import resolve
 from exphil_core.errors import ExphilError
@@ -27,7 +28,7 @@ from exphil_core.training.learner import Learner
 from exphil_core.training.metrics import append_metrics, read_metrics
 from exphil_core.training.prepare import prepare
 from exphil_core.training.reporter import SilentReporter
-from exphil_core.training.run import TrainedModel, train
+from exphil_core.training.run import TrainedModel, UnfinishedRun, train
 from exphil_core.training.sampling import Step
 
 Run = Callable[..., TrainedModel]
@@ -58,7 +59,7 @@ def test_a_run_leaves_files_that_safetensors_and_json_alone_can_read(small_run: 
     paths = files(model)
     assert sorted(
         p.name for p in model.folder.iterdir() if not p.name.startswith((".", "registry"))
-    ) == sorted(p.name for p in paths.values())
+    ) == sorted([f"{model.entry.id}.state", *(p.name for p in paths.values())])
     weights = safetensors.numpy.load_file(paths["weights"])
     policy = safetensors.numpy.load_file(paths["policy"])
     assert weights.keys() == policy.keys()
@@ -128,7 +129,9 @@ def test_the_best_epoch_is_kept(small_run: Run, monkeypatch: pytest.MonkeyPatch)
     assert (weights["head.enter.weight"] != seen[2].numpy()).any()
 
 
-def test_ctrl_c_keeps_the_epochs_that_were_validated(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_ctrl_c_leaves_the_state_of_the_last_epoch(
+    unfinished_run: Callable[..., UnfinishedRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, calls = loop.Trainer._epoch, []
 
     def interrupted(self: loop.Trainer) -> object:
@@ -138,28 +141,33 @@ def test_ctrl_c_keeps_the_epochs_that_were_validated(small_run: Run, monkeypatch
         return real(self)
 
     monkeypatch.setattr(loop.Trainer, "_epoch", interrupted)
-    model = small_run(**WHOLE, epochs="5")
+    run = unfinished_run(**WHOLE, epochs="5")
     assert calls == [1, 2]
-    assert model.outcome.interrupted
-    assert model.entry.epochs == 1
-    assert Registry(model.folder).get(model.entry.id).id == model.entry.id
+    assert run.outcome.interrupted
+    assert run.state is not None
+    record = load_state(run.state, pytest.fail).record["training"]
+    assert len(record["history"]) == 1
+    assert record["under_way"]["epoch"] == 2
+    # Nothing is registered that isn't finished.
+    assert Registry(run.folder).models() == []
+    assert not list(run.folder.glob("*.safetensors"))
 
 
-def test_ctrl_c_in_the_first_epoch_leaves_nothing(
-    manager: PluginManager, demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_ctrl_c_before_the_first_state_leaves_nothing(
+    unfinished_run: Callable[..., UnfinishedRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop.Trainer, "_epoch", interrupted)
-    run = resolve(manager, flags={"replays": (str(demo_folder),), "checkpoints": str(tmp_path / "c")})
-    assert train(run, manager, SilentReporter()) is None
-    assert not list((tmp_path / "c").glob("gru*"))
+    run = unfinished_run()
+    assert run.state is None
+    assert not list(run.folder.glob("gru*"))
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
-def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(
-    small_run: Run, monkeypatch: pytest.MonkeyPatch, epoch: int
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_state(
+    unfinished_run: Callable[..., UnfinishedRun], monkeypatch: pytest.MonkeyPatch, epoch: int
 ) -> None:
     real, calls = Learner.update, []
 
@@ -173,12 +181,14 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(
     monkeypatch.setattr(Learner, "update", broken)
     if epoch == 1:
         with pytest.raises(ExphilError, match="the loss is nan at step 1: try a smaller --lr"):
-            small_run(**WHOLE, epochs="3")
+            unfinished_run(**WHOLE, epochs="3")
         return
-    model = small_run(**WHOLE, epochs="3")
-    assert model.outcome.failed
-    assert model.entry.epochs >= 1
-    assert all(np.isfinite(t).all() for t in safetensors.numpy.load_file(files(model)["weights"]).values())
+    run = unfinished_run(**WHOLE, epochs="3")
+    assert run.outcome.failed
+    assert run.outcome.stopped.startswith("the loss is nan")
+    assert run.state is not None
+    tensors = load_state(run.state, pytest.fail).tensors
+    assert all(torch.isfinite(t).all() for name, t in tensors.items() if t.is_floating_point())
 
 
 def test_training_beats_the_repeat_baseline_on_demo_games(small_run: Run) -> None:
@@ -257,27 +267,28 @@ def test_a_reporter_that_fails_changes_nothing(
         runs.append(
             train(resolve(manager, flags={**flags, "checkpoints": str(tmp_path / name)}), manager, reporter)
         )
-    assert runs[0] is not None
-    assert runs[1] is not None
+    assert isinstance(runs[0], TrainedModel)
+    assert isinstance(runs[1], TrainedModel)
     assert runs[0].entry.sha256 == runs[1].entry.sha256
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), OSError("disk")])
-def test_any_failure_after_the_first_epoch_keeps_the_model(
-    small_run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception
+def test_any_failure_keeps_the_state_of_the_step_before(
+    unfinished_run: Callable[..., UnfinishedRun], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    real = loop.Trainer._epoch
+    real = Learner.update
 
-    def failing(self: loop.Trainer) -> object:
-        if self.at.epoch == 3:
+    def failing(self: Learner, batches: Sequence[Step]) -> object:
+        if self.steps == 3:
             raise error
-        return real(self)
+        return real(self, batches)
 
-    monkeypatch.setattr(loop.Trainer, "_epoch", failing)
-    model = small_run(**WHOLE, epochs="5")
-    assert model.outcome.failed
-    assert str(error) in model.outcome.stopped
-    assert model.entry.epochs == 2
+    monkeypatch.setattr(Learner, "update", failing)
+    run = unfinished_run(epochs="5")
+    assert run.outcome.failed
+    assert str(error) in run.outcome.stopped
+    assert run.state is not None
+    assert load_state(run.state, pytest.fail).record["training"]["steps"] == 3
 
 
 def test_metrics_that_can_t_be_written_don_t_end_the_run(

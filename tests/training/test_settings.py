@@ -55,6 +55,7 @@ OWN_TEST = {
     "replays", "character", "opponent", "stage", "min_frames", "max_files", "any_player", "drop_idle", "rollback",
     "validation_fraction", "cache_dir", "temporal", "features", "epochs", "device", "threads", "max_time",
     "checkpoints", "naming", "bump", "tags", "early_stopping", "patience", "min_delta", "compile",
+    "save_every", "keep_states",
 }  # fmt: skip
 
 
@@ -304,5 +305,5 @@ def test_a_read_replay_folder_is_left_as_it_was(
             "hidden_sizes": "8",
         },
     )
-    assert train(run, manager, SilentReporter()) is not None
+    assert isinstance(train(run, manager, SilentReporter()), TrainedModel)
     assert {path.name: path.stat().st_mtime_ns for path in demo_folder.iterdir()} == before

@@ -114,6 +114,11 @@ def utc_text(moment: datetime) -> str:
     return aware.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def read_utc(text: str) -> datetime:
+    """The moment that `utc_text` wrote."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
 def games_digest(held_out: Iterable[str]) -> str:
     """Short digest of what was held out, whatever its order: equal digests make losses comparable.
 

@@ -20,7 +20,8 @@ from exphil_core.errors import UsageError
 
 if TYPE_CHECKING:
     from exphil_core.training.reporter import Reporter
-    from exphil_core.training.run import TrainedModel
+    from exphil_core.training.resume import Resumed
+    from exphil_core.training.run import TrainedModel, UnfinishedRun
 
 # What `--demo` trains on: enough for a small model with memory to beat both baselines within two minutes.
 DEMO_GAMES, DEMO_MINUTES, DEMO_SEED = 24, 2.0, 0
@@ -43,6 +44,12 @@ class TrainCommand(click.Command):
     metavar="FILE",
     help="Settings from a .json or .toml file, or from a model's config file.  [none]",
 )
+@click.option(
+    "--resume",
+    "resumed",
+    metavar="STATE|last",
+    help="Go on with a run exactly where its state was saved; settings come from there.  [none]",
+)
 @click.option("--demo", is_flag=True, help="Make games with the sandbox and train on those.")
 @click.option(
     "--progress",
@@ -59,6 +66,7 @@ def train(
     /,
     preset: str | None,
     settings_file: Path | None,
+    resumed: str | None,
     demo: bool,
     progress: str,
     dry_run: bool,
@@ -73,6 +81,10 @@ def train(
     Settings come from defaults < preset < --config file < flags; the default of each stands in brackets.
     """
     flags = given_flags(TrainConfig, values)
+    reporter = make_reporter(progress)
+    if resumed is not None:
+        _resume(ctx, resumed, flags, _contradicting(preset, settings_file, demo, dry_run), reporter)
+        return
     if demo and "replays" in flags:
         raise UsageError("--demo makes its own replays: give either --demo or --replays")
     file = read_settings(settings_file) if settings_file else None
@@ -86,7 +98,6 @@ def train(
         run = attrs.evolve(run, config=attrs.evolve(run.config, replays=()))
     if not demo and not run.config.replays:
         raise UsageError("no replays: give --replays PATH…, or --demo to train on games made by the sandbox")
-    reporter = make_reporter(progress)
     _show_settings(run, reporter)
     if dry_run:
         from exphil_core.training.dry_run import dry_run as plan
@@ -104,30 +115,71 @@ def _show_settings(run: ResolvedConfig, reporter: Reporter) -> None:
         reporter.line(f"warning: {warning}")
 
 
+def _contradicting(preset: str | None, file: Path | None, demo: bool, dry_run: bool) -> list[str]:
+    """Flags that make no sense beside --resume."""
+    given = {"--preset": preset, "--config": file, "--demo": demo, "--dry-run": dry_run}
+    return [name for name, value in given.items() if value]
+
+
+def _resume(
+    ctx: click.Context, wanted: str, flags: dict[str, Any], others: list[str], reporter: Reporter
+) -> None:
+    if others:
+        raise UsageError(f"{', '.join(others)}: a run that is resumed has its settings in its state")
+    from exphil_core.training.resume import resume
+
+    checkpoints = flags.get("checkpoints", attrs.fields(TrainConfig).checkpoints.default)
+    resumed = resume(wanted, str(checkpoints), flags, manager_of(ctx), reporter.line)
+    _show_settings(resumed.run, reporter)
+    training = resumed.record["training"]
+    where = f"epoch {training['under_way']['epoch']}, step {training['steps']}"
+    reporter.line(f"going on with {resumed.stem} at {where}")
+    _run(ctx, resumed.run, reporter, resumed)
+
+
 def _train(ctx: click.Context, run: ResolvedConfig, demo: bool, reporter: Reporter) -> None:
     if demo:
         from exphil_core.training.prepare import check_possible
 
         check_possible(run.config)
         run = _with_demo_replays(run, reporter)
+    _run(ctx, run, reporter, None)
 
+
+def _run(ctx: click.Context, run: ResolvedConfig, reporter: Reporter, resumed: Resumed | None) -> None:
     # Only now: torch takes a second and a half to import.
     from exphil_core.training.interrupts import stop_on_signals
+    from exphil_core.training.run import UnfinishedRun
     from exphil_core.training.run import train as train_model
 
     with stop_on_signals() as stop:
         try:
-            trained = train_model(run, manager_of(ctx), reporter, stop=stop)
+            result = train_model(run, manager_of(ctx), reporter, stop=stop, resumed=resumed)
         finally:
             reporter.finish()
-        ctx.exit(_told(trained, reporter))
+        if isinstance(result, UnfinishedRun):
+            ctx.exit(_told_unfinished(result))
+        _told(result, reporter)
 
 
-def _told(trained: TrainedModel | None, reporter: Reporter) -> int:
-    """Say what came out of the run. Returns the exit status."""
-    if trained is None:
-        click.echo("exphil: interrupted before the first epoch was validated; nothing was kept", err=True)
-        return INTERRUPTED
+def _told_unfinished(run: UnfinishedRun) -> int:
+    """Say how the run ended and how to go on. Returns the exit status."""
+    click.echo(f"exphil: {run.outcome.stopped}", err=True)
+    if run.state is None:
+        click.echo("exphil: no step had been done; nothing was kept", err=True)
+    else:
+        click.echo(f"go on:  exphil train --resume {run.state}")
+    if run.state is not None and run.outcome.best is not None:
+        done, best = len(run.outcome.history), run.outcome.best
+        click.echo(
+            f"or keep epoch {best.epoch} (val_loss {best.validation.val_loss:.4f}) as it is:  "
+            f"exphil train --resume {run.state} --epochs {done}"
+        )
+    return INTERRUPTED if run.outcome.interrupted else 1
+
+
+def _told(trained: TrainedModel, reporter: Reporter) -> None:
+    """Say what came out of the run."""
     entry, outcome = trained.entry, trained.outcome
     assert outcome.best is not None
     if outcome.stopped:
@@ -139,7 +191,6 @@ def _told(trained: TrainedModel | None, reporter: Reporter) -> int:
     )
     click.echo(f"registered {entry.id} in {trained.folder}")
     click.echo(f"see it: exphil registry show {entry.id} --checkpoints {trained.folder}")
-    return INTERRUPTED if outcome.interrupted else int(outcome.failed)
 
 
 def _with_demo_replays(run: ResolvedConfig, reporter: Reporter) -> ResolvedConfig:

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from exphil_core.checkpoints.entry import tag_problem
+from exphil_core.config.save_every import RULE as SAVE_RULE
 from exphil_core.options import (
     Rule,
     above,
@@ -232,6 +233,16 @@ class TrainConfig:
     )
 
     checkpoints: str = option("checkpoints", group=OUTPUT, help="Folder of models and their registry.")
+    save_every: str | None = option(
+        None,
+        group=OUTPUT,
+        rule=SAVE_RULE,
+        default_text="each epoch's end only",
+        help="Save the run's state so often besides: a number of steps, as in 500, or a time, as in 10m.",
+    )
+    keep_states: int = option(
+        2, group=OUTPUT, rule=at_least(1), help="How many of the newest states of a run to keep."
+    )
     naming: str = option("timestamp", group=OUTPUT, help="Naming scheme of the model's files.")
     bump: str = option(
         "minor",

@@ -15,6 +15,7 @@ import attrs
 import numpy as np
 import torch
 
+from exphil_core.config.save_every import SaveEvery
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ExphilError
 from exphil_core.models.policy import Policy
@@ -69,11 +70,13 @@ class Trainer:
         prior: ControllerPrior,
         reporter: Reporter,
         stop: StopRequest | None = None,
+        save: Callable[[Trainer], None] = lambda trainer: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config, self.policy, self.prior = config, policy, prior
         self.held_out, self.reporter, self.clock = held_out, reporter, clock
-        self.stop = stop or StopRequest()
+        self.stop, self.save = stop or StopRequest(), save
+        self.save_every = SaveEvery.parse(config.save_every)
         self.device = next(policy.parameters()).device
         self.sampler = _sampler(config, training)
         steps = config.epochs * -(-self.sampler.step_count() // config.accumulate)
@@ -82,6 +85,7 @@ class Trainer:
         self.outcome = Outcome()
         self.at = EpochUnderWay()
         self.elapsed = 0.0
+        self.saved_at = (0, 0.0)  # in steps and in seconds of the run
         self.best_weights: dict[str, torch.Tensor] = {}
 
     def run(self, finished: Callable[[EpochResult], None]) -> Outcome:
@@ -95,18 +99,33 @@ class Trainer:
                 while not self._over():
                     result = self._epoch()
                     self._told(result, finished)
-        except (KeyboardInterrupt, Stopped):
+                    self._save()
+        except Stopped:
+            self._save()
+            outcome.stopped, outcome.interrupted = "interrupted", True
+        except KeyboardInterrupt:
             outcome.stopped, outcome.interrupted = "interrupted", True
         except Exception as error:
-            # Out of memory, a full disk, a defect: whatever it is, hours of training must not go with it.
-            if outcome.best is None:
-                raise
+            # Out of memory, a defect: whatever it is, hours of training must not go with it. A loss that is no
+            # number comes from weights that are of no use; the state before is.
+            if not isinstance(error, NotFiniteError):
+                self._save()
             said = str(error) if isinstance(error, ExphilError) else f"{type(error).__name__}: {error}"
-            outcome.stopped, outcome.failed = said, True
+            outcome.stopped, outcome.failed, outcome.error = said, True, error
         self._quietly(self.reporter.finish)
         if self.best_weights:
             self.policy.load_state_dict(self.best_weights)
         return outcome
+
+    def _save(self) -> None:
+        """Save the state. A full disk must not end the run: the next save may find space again."""
+        self.saved_at = (self.learner.steps, self.elapsed)
+        try:
+            with self.stop.held():
+                self.save(self)
+        except OSError as error:
+            said = f"warning: the state can't be saved ({error.strerror or error}); the run goes on and tries again"
+            self._quietly(lambda: self.reporter.line(said))
 
     def _over(self) -> bool:
         """Whether the run has come to its end; says why if that is an early one."""
@@ -200,7 +219,11 @@ class Trainer:
                 shown_at = now
             self._heed()
             if self._limit_reached():
+                # The epoch is validated as it stands; a run that is resumed goes on in its middle.
+                self._save()
                 break
+            if self.save_every.due(self.learner.steps - self.saved_at[0], self.elapsed - self.saved_at[1]):
+                self._save()
 
     def _heed(self) -> None:
         """End the run here if someone asked for it."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from exphil_core.checkpoints.atomic import write_bytes
 
 
 def append_metrics(path: Path, record: Mapping[str, Any]) -> None:
@@ -21,6 +23,11 @@ def append_metrics(path: Path, record: Mapping[str, Any]) -> None:
         file.truncate()
         file.flush()
         os.fsync(file.fileno())
+
+
+def begin_metrics(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Put `records` in place of whatever stands there: a run that goes on says again what it had said by then."""
+    write_bytes(path, "".join(json.dumps(record, allow_nan=False) + "\n" for record in records).encode())
 
 
 def _whole_lines(content: bytes) -> int:

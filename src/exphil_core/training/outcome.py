@@ -9,6 +9,9 @@ import attrs
 
 from exphil_core.training.validation import Validation
 
+# Scores whose names would be taken for the training's.
+_KEYS = {"frames": "validation_frames", "change_frames": "validation_change_frames"}
+
 
 @attrs.frozen(kw_only=True)
 class EpochResult:
@@ -33,13 +36,13 @@ class EpochResult:
             "lr": self.lr,
             "seconds": round(self.seconds, 3),
             "frames_per_second": rate,
-            **self.validation.as_json(),
+            **{_KEYS.get(name, name): score for name, score in self.validation.as_json().items()},
         }
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> EpochResult:
         """Read back what `as_json` wrote."""
-        scores = {field.name: line[field.name] for field in attrs.fields(Validation)}
+        scores = {f.name: line[_KEYS.get(f.name, f.name)] for f in attrs.fields(Validation)}
         names = ("epoch", "frames", "train_loss", "lr", "seconds")
         return cls(
             **{name: line[name] for name in names}, steps=line["step"], validation=Validation(**scores)
@@ -55,6 +58,7 @@ class Outcome:
     stopped: str = ""
     interrupted: bool = False
     failed: bool = False
+    error: Exception | None = None
 
     @property
     def frames(self) -> int:

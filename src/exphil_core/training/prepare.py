@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
@@ -56,16 +57,28 @@ class Prepared:
         return games_digest(self.held_out_sides)
 
 
-def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> Prepared:
-    """Read the replays and build the policy of `run`. Raises ExphilError before anything is written."""
+def prepare(
+    run: ResolvedConfig, manager: PluginManager, reporter: Reporter, state: Mapping[str, Any] | None = None
+) -> Prepared:
+    """Read the replays and build the policy of `run`. Raises ExphilError before anything is written.
+
+    With the record of a `state`, the very games of that run are taken, whatever else is among the replays by now.
+    """
     config = run.config
     device = check_possible(config)
     if config.threads:
         torch.set_num_threads(config.threads)
     features = active_features(manager, config.features)
-    games = read_games(find_replays(config.replays), run, features, reporter)
+    # A sample by content depends on what else is there: a run that goes on picks its own games out of all.
+    whole = attrs.evolve(run, config=attrs.evolve(config, max_files=None)) if state else run
+    games = read_games(find_replays(config.replays), whole, features, reporter)
     hashes = games.table.hashes()
-    train, held = split_games(hashes, config.validation_fraction)
+    if state is None:
+        split = split_games(hashes, config.validation_fraction)
+        # In the order of their content: what files are called, and where they lie, decides nothing.
+        train, held = (sorted(part, key=hashes.__getitem__) for part in split)
+    else:
+        train, held = games_of_state(state["data"], hashes)
     # Idle stretches never count in validation: the canonical loss must not depend on a training setting.
     training = games.store(train, delay=config.delay, drop_idle=config.drop_idle)
     held_out = games.store(held, delay=config.delay, drop_idle=True)
@@ -73,8 +86,13 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
         if frames.example_count() == 0:
             raise ExphilError(f"the {name} games hold no frame to imitate: nobody moves in them; add replays")
     _warn_of_batch(run, training, reporter)
-    prior = prior_of(training)
     schema = observation_schema([feature.entry.spec for feature in features])
+    if state is not None and state["data"]["schema"] != schema.identity:
+        raise ExphilError(
+            f"this run was begun with observation schema {state['data']['schema']}; it is {schema.identity} now: "
+            "install the versions of exphil-core and the plugins that it was begun with"
+        )
+    prior = prior_of(training)
     torch.manual_seed(config.seed)
     shape = policy_shape(config.backbone, config.hidden_sizes, config.backbone_options, schema, config.head)
     policy = build_policy(manager, shape)
@@ -94,6 +112,20 @@ def prepare(run: ResolvedConfig, manager: PluginManager, reporter: Reporter) -> 
         policy=policy.to(device),
         device=device,
     )
+
+
+def games_of_state(data: Mapping[str, Any], hashes: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Indices of a state's training and held-out games. Raises ExphilError if one of them is gone."""
+    places = {game: index for index, game in enumerate(hashes)}
+    wanted = [data["training_games"], data["held_out_games"]]
+    missing = sum(game not in places for games in wanted for game in games)
+    if missing:
+        raise ExphilError(
+            f"{missing} of the {sum(map(len, wanted))} games that this run was begun with are not among the replays "
+            "any more: bring them back, or say where they are with --replays"
+        )
+    train, held = ([places[game] for game in games] for games in wanted)
+    return train, held
 
 
 def read_games(

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 
 import exphil_core
 from exphil_core.checkpoints.config_file import write_config
-from exphil_core.checkpoints.entry import ModelEntry, places, utc_text
-from exphil_core.checkpoints.files import CONFIG, METRICS, POLICY, WEIGHTS, sibling
+from exphil_core.checkpoints.entry import ModelEntry, places, read_utc, utc_text
+from exphil_core.checkpoints.files import CONFIG, METRICS, POLICY, STATE, WEIGHTS, sibling
 from exphil_core.checkpoints.naming import NamedScheme, NameFields, finish_stem, load_scheme, reserve_stem
 from exphil_core.checkpoints.paths import inside
 from exphil_core.checkpoints.registry import Registry
 from exphil_core.checkpoints.running import running
+from exphil_core.checkpoints.states import save_state, states
 from exphil_core.checkpoints.store import save_policy, save_weights
 from exphil_core.config.resolve import ResolvedConfig
 from exphil_core.errors import ExphilError
@@ -28,19 +27,51 @@ from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
 from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.loop import Trainer
-from exphil_core.training.metrics import append_metrics
+from exphil_core.training.machine import machine, take_up
+from exphil_core.training.metrics import append_metrics, begin_metrics
 from exphil_core.training.outcome import EpochResult, Outcome
+from exphil_core.training.parent import Parent
 from exphil_core.training.prepare import Prepared, prepare
 from exphil_core.training.reporter import Reporter
+from exphil_core.training.resume import Resumed
+from exphil_core.training.snapshot import restore, snapshot
 
 
 @attrs.frozen(kw_only=True)
 class TrainedModel:
-    """What a run left behind."""
+    """What a finished run left behind."""
 
     entry: ModelEntry
     outcome: Outcome
     folder: Path
+
+
+@attrs.frozen(kw_only=True)
+class UnfinishedRun:
+    """A run that was interrupted or failed. `state` is where it can go on from, None if it had not come that far."""
+
+    outcome: Outcome
+    folder: Path
+    state: Path | None
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Job:
+    """One run and where its files go."""
+
+    run: ResolvedConfig
+    manager: PluginManager
+    ready: Prepared
+    scheme: NamedScheme
+    fields: NameFields
+    folder: Path
+    stem: str
+    resumed: Resumed | None
+    parent: Parent | None
+
+    def file(self, ending: str) -> Path:
+        """One of the run's files."""
+        return inside(self.folder, sibling(self.stem, ending))
 
 
 def train(
@@ -49,31 +80,110 @@ def train(
     reporter: Reporter,
     now: datetime | None = None,
     stop: StopRequest | None = None,
-) -> TrainedModel | None:
-    """Train as `run` says, write the model's files and register it. `stop` lets others end it early.
-
-    Returns None if the run was interrupted before its first epoch was validated: nothing is left of it then.
-    """
+    resumed: Resumed | None = None,
+) -> TrainedModel | UnfinishedRun:
+    """Train as `run` says (or as `resumed` goes on), write the model's files and register it. `stop` lets others end
+    it early; the run's state is saved then, and no model is registered."""
     stop = stop or StopRequest()
-    moment = now or datetime.now(timezone.utc)
     scheme = load_scheme(manager, run.config.naming)
-    ready = prepare(run, manager, reporter)
+    ready = prepare(run, manager, reporter, resumed.record if resumed else None)
     folder = expanded(run.config.checkpoints)
+    moment = now or datetime.now(timezone.utc)
+    taken_up = resumed is not None and resumed.model() is None
+    if resumed is not None:
+        take_up(resumed.record["machine"], ready.device, reporter.line)
+    if resumed is not None and taken_up:
+        moment, stem = read_utc(resumed.record["run"]["created_at"]), resumed.stem
     fields = name_fields(run, moment)
-    stem = reserve_stem(folder, scheme, fields, run.config.bump)
-    metrics = inside(folder, sibling(stem, METRICS))
+    if not taken_up:
+        stem = reserve_stem(folder, scheme, fields, run.config.bump)
+    job = _Job(
+        run=run,
+        manager=manager,
+        ready=ready,
+        scheme=scheme,
+        fields=fields,
+        folder=folder,
+        stem=stem,
+        resumed=resumed,
+        parent=resumed.parent() if resumed else None,
+    )
     with running(folder, stem):
-        try:
-            outcome = _trained(run, ready, reporter, metrics, stop)
-        except BaseException:
-            metrics.unlink(missing_ok=True)
-            raise
-        if outcome.best is None:
-            metrics.unlink(missing_ok=True)
-            return None
-        with stop.held():
-            entry = _store(run, manager, ready, outcome, folder, (scheme, fields, stem))
-    return TrainedModel(entry=entry, outcome=outcome, folder=folder)
+        return _carried_out(job, reporter, stop)
+
+
+def _carried_out(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedModel | UnfinishedRun:
+    try:
+        outcome = _trained(job, reporter, stop)
+    finally:
+        # A run that left no state left nothing: its name is free again.
+        if not states(job.file(STATE)):
+            job.file(METRICS).unlink(missing_ok=True)
+    if outcome.interrupted or outcome.failed:
+        there = states(job.file(STATE))
+        if outcome.error is not None and not there:
+            raise outcome.error
+        return UnfinishedRun(outcome=outcome, folder=job.folder, state=job.file(STATE) if there else None)
+    with stop.held():
+        entry = _store(job, outcome)
+    return TrainedModel(entry=entry, outcome=outcome, folder=job.folder)
+
+
+def _trained(job: _Job, reporter: Reporter, stop: StopRequest) -> Outcome:
+    config, ready = job.run.config, job.ready
+    constant = _constant_record(job)
+
+    def save(trainer: Trainer) -> None:
+        tensors, training = snapshot(trainer)
+        save_state(job.file(STATE), tensors, {**constant, "training": training}, config.keep_states)
+
+    trainer = Trainer(config, ready.policy, ready.training, ready.held_out, ready.prior, reporter, stop, save)
+    metrics = job.file(METRICS)
+    if job.resumed is not None:
+        restore(trainer, job.resumed.tensors, job.resumed.record["training"])
+        begin_metrics(metrics, [result.as_json() for result in trainer.outcome.history])
+    return trainer.run(lambda result: append_metrics(metrics, result.as_json()))
+
+
+def _constant_record(job: _Job) -> dict[str, Any]:
+    """What a state says of its run besides how far it has come."""
+    ready = job.ready
+    return {
+        "run": {
+            "config": attrs.asdict(job.run.config),
+            "origins": dict(job.run.origins),
+            "preset": job.run.preset,
+            "created_at": utc_text(job.fields.created_at),
+            "parent": job.parent.as_json() if job.parent else None,
+            "resumed": _resumptions(job),
+        },
+        "data": {
+            "training_games": list(ready.training.table.hashes()),
+            "held_out_games": list(ready.held_out.table.hashes()),
+            "schema": ready.schema.identity,
+        },
+        "machine": machine(ready.device),
+    }
+
+
+def _resumptions(job: _Job) -> list[dict[str, Any]]:
+    """Where the run was taken up again, and with what in another way than before."""
+    if job.resumed is None:
+        return []
+    before, now = job.resumed.record, attrs.asdict(job.run.config)
+    changed = {
+        name: [value, now[name]]
+        for name, value in before["run"]["config"].items()
+        if name in ("epochs", "max_time") and value != now[name]
+    }
+    return [
+        *before["run"]["resumed"],
+        {
+            "step": before["training"]["steps"],
+            "epoch": before["training"]["under_way"]["epoch"],
+            "changed": changed,
+        },
+    ]
 
 
 def name_fields(run: ResolvedConfig, moment: datetime) -> NameFields:
@@ -88,95 +198,79 @@ def name_fields(run: ResolvedConfig, moment: datetime) -> NameFields:
     )
 
 
-def _trained(
-    run: ResolvedConfig, ready: Prepared, reporter: Reporter, metrics: Path, stop: StopRequest
-) -> Outcome:
-    trainer = Trainer(run.config, ready.policy, ready.training, ready.held_out, ready.prior, reporter, stop)
-
-    def finished(result: EpochResult) -> None:
-        append_metrics(metrics, result.as_json())
-
-    return trainer.run(finished)
-
-
-def _store(
-    run: ResolvedConfig,
-    manager: PluginManager,
-    ready: Prepared,
-    outcome: Outcome,
-    folder: Path,
-    name: tuple[NamedScheme, NameFields, str],
-) -> ModelEntry:
+def _store(job: _Job, outcome: Outcome) -> ModelEntry:
     """Write the model's files and register it: weights and policy first, then the config file, then the entry."""
-    scheme, fields, stem = name
     best = outcome.best
     if best is None:
         raise ExphilError("nothing to store: no epoch was validated")
-    stem = finish_stem(folder, scheme, attrs.evolve(fields, val_loss=best.validation.val_loss), stem)
+    fields = attrs.evolve(job.fields, val_loss=best.validation.val_loss)
+    job = attrs.evolve(job, stem=finish_stem(job.folder, job.scheme, fields, job.stem))
     try:
-        return _written(run, manager, ready, outcome, folder, stem, fields.created_at)
+        return _written(job, outcome, best)
     except BaseException:
-        # Half a model is no model: a full disk leaves the registry and nothing that it doesn't know.
+        # Half a model is no model: a full disk leaves the state, the registry and nothing that it doesn't know.
         for ending in (WEIGHTS, POLICY, CONFIG):
-            inside(folder, sibling(stem, ending)).unlink(missing_ok=True)
+            job.file(ending).unlink(missing_ok=True)
         raise
 
 
-def _written(
-    run: ResolvedConfig,
-    manager: PluginManager,
-    ready: Prepared,
-    outcome: Outcome,
-    folder: Path,
-    stem: str,
-    created_at: datetime,
-) -> ModelEntry:
-    config, best = run.config, outcome.best
-    assert best is not None
+def _written(job: _Job, outcome: Outcome, best: EpochResult) -> ModelEntry:
+    config, ready = job.run.config, job.ready
     policy = ready.policy.cpu()
     hashes = {
-        "weights": save_weights(inside(folder, sibling(stem, WEIGHTS)), policy),
-        "policy": save_policy(inside(folder, sibling(stem, POLICY)), policy, _description(run, ready)),
+        "weights": save_weights(job.file(WEIGHTS), policy),
+        "policy": save_policy(job.file(POLICY), policy, _description(job, outcome)),
     }
+    parent = job.parent
     entry = ModelEntry(
-        **places(stem),
-        created_at=utc_text(created_at),
+        **places(job.stem),
+        created_at=utc_text(job.fields.created_at),
         character=config.character,
         backbone=config.backbone,
         temporal=bool(config.temporal),
         hidden_sizes=config.hidden_sizes,
         window_size=config.window_size if config.temporal else None,
-        epochs=len(outcome.history),
+        epochs=_own_epochs(job, outcome),
         training_frames=outcome.frames,
         val_loss=best.validation.val_loss,
+        parent_model=parent.id if parent else None,
+        training_type=parent.training_type if parent else "imitation",
+        inherited_epochs=parent.epochs if parent else 0,
         tags=config.tags,
         sha256=hashes,
-        plugins=_plugins(run, manager, ready),
+        plugins=_plugins(job.run, job.manager, ready),
         schema=ready.schema.identity,
         delay=config.delay,
         validation_games=ready.validation_digest,
     )
     write_config(
-        folder,
+        job.folder,
         entry,
         config=attrs.asdict(config),
-        origins=dict(run.origins),
+        origins=dict(job.run.origins),
         results=_results(ready, outcome, best),
         data=_data(ready),
         observation=ready.schema.as_json(),
-        provenance=_provenance(ready),
+        provenance={**_provenance(ready), "resumed": _resumptions(job)},
     )
-    Registry(folder).add(entry)
+    Registry(job.folder).add(entry)
     return entry
 
 
-def _description(run: ResolvedConfig, ready: Prepared) -> dict[str, Any]:
+def _own_epochs(job: _Job, outcome: Outcome) -> int:
+    """Epochs of this model: those of a finished run that it continues are the parent's."""
+    return len(outcome.history) - (job.parent.continued if job.parent else 0)
+
+
+def _description(job: _Job, outcome: Outcome) -> dict[str, Any]:
     """What a policy file needs besides its tensors."""
+    inherited = job.parent.epochs if job.parent else 0
     return {
-        "observation": ready.schema.as_json(),
+        "observation": job.ready.schema.as_json(),
         "controller": {"parts": list(PARTS)},
-        "delay": run.config.delay,
-        "character": run.config.character,
+        "delay": job.run.config.delay,
+        "character": job.run.config.character,
+        "total_epochs": inherited + _own_epochs(job, outcome),
     }
 
 
@@ -212,12 +306,10 @@ def _data(ready: Prepared) -> dict[str, Any]:
     }
 
 
-def _provenance(ready: Prepared) -> Mapping[str, Any]:
+def _provenance(ready: Prepared) -> dict[str, Any]:
     return {
         "exphil_core": exphil_core.__version__,
-        "torch": torch.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "device": str(ready.device),
-        "threads": torch.get_num_threads(),
+        **machine(ready.device),
     }
