@@ -209,7 +209,7 @@ def test_games_that_are_gone_are_counted_and_new_ones_change_nothing(
     with pytest.MonkeyPatch.context() as patch:
         run = any_run(
             stop=stopping_at(3, patch),
-            **LONG,
+            **{**LONG, "max_files": None},
             replays=(str(demo_folder),),
             checkpoints=str(tmp_path / "other"),
         )
@@ -251,14 +251,14 @@ def test_a_disk_that_is_full_for_a_while_costs_no_more_than_a_warning(
 
     def full(tensors: Any, path: Path) -> None:
         calls.append(path)
-        if len(calls) < 3:
+        if len(calls) == 1:
             raise OSError(28, "No space left on device")
         real(tensors, path)
 
     monkeypatch.setattr(states_module, "save_file", full)
     model = any_run(**LONG, checkpoints=str(tmp_path / "full"))
     assert_same(model, straight)
-    assert len(calls) >= 3
+    assert len(calls) >= 2
 
 
 def test_a_damaged_state_is_named_and_the_one_before_used(
@@ -282,10 +282,11 @@ def test_a_damaged_state_is_named_and_the_one_before_used(
         f"from {before.name}, the one before"
     ]
     assert_same(train(taken_up.run, manager, SilentReporter(), resumed=taken_up), straight)
+    older, newest = states(run.state)
     (newest / "manifest.json").unlink()
-    (before / "state.json").write_bytes(b"{}")
+    (older / "state.json").write_bytes(b"{}")
     with pytest.raises(
-        ExphilError, match=r"no state is whole: .*000002: manifest.json.*state.json has 2 bytes"
+        ExphilError, match=r"no state is whole: .*manifest.json: No such file.*state.json has 2"
     ):
         resume(str(run.state), "", {}, manager, pytest.fail)
 

@@ -88,17 +88,17 @@ class Learner:
                 f"the loss is {loss} at step {self.steps + 1}: try a smaller --lr (now {self.config.lr:g})"
             )
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
+            group["lr"] = self.rate(self.steps)
         if self.config.grad_clip > 0:
             nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.grad_clip)
         self.optimiser.step()
         if self.average is not None:
             self.average.update(self.policy)
 
-    def rate(self) -> float:
-        """The learning rate of the next step."""
+    def rate(self, step: int) -> float:
+        """The learning rate of step `step`, counted from 0."""
         return learning_rate(
-            self.steps,
+            step,
             peak=self.config.lr,
             warmup=self.config.warmup_steps,
             total=self.total_steps,

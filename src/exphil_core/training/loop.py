@@ -84,8 +84,10 @@ class Trainer:
         self.learner = Learner(config, policy, total)
         self.outcome = Outcome()
         self.at = EpochUnderWay()
-        self.elapsed = 0.0
+        # Seconds of the whole run, and those of them before it was resumed, which count for no limit.
+        self.elapsed = self.elapsed_before = 0.0
         self.saved_at = (0, 0.0)  # in steps and in seconds of the run
+        self.cut_short = False
         self.best_weights: dict[str, torch.Tensor] = {}
 
     def run(self, finished: Callable[[EpochResult], None]) -> Outcome:
@@ -99,7 +101,8 @@ class Trainer:
                 while not self._over():
                     result = self._epoch()
                     self._told(result, finished)
-                    self._save()
+                    if not self.cut_short:
+                        self._save()
         except Stopped:
             self._save()
             outcome.stopped, outcome.interrupted = "interrupted", True
@@ -152,7 +155,7 @@ class Trainer:
     def _limit_reached(self) -> str:
         if self.config.max_steps and self.learner.steps >= self.config.max_steps:
             return f"--max-steps {self.config.max_steps} reached"
-        if self.config.max_time and self.elapsed >= self.config.max_time:
+        if self.config.max_time and self.elapsed - self.elapsed_before >= self.config.max_time:
             return f"--max-time {self.config.max_time:g}s reached"
         return ""
 
@@ -195,8 +198,8 @@ class Trainer:
             steps=self.learner.steps,
             frames=at.frames,
             train_loss=at.losses / max(at.frames, 1),
-            lr=self.learner.optimiser.param_groups[0]["lr"],
-            seconds=at.seconds,
+            lr=self.learner.rate(max(self.learner.steps - 1, 0)),
+            seconds=round(at.seconds, 3),
             validation=validation,
         )
 
@@ -221,6 +224,7 @@ class Trainer:
             if self._limit_reached():
                 # The epoch is validated as it stands; a run that is resumed goes on in its middle.
                 self._save()
+                self.cut_short = True
                 break
             if self.save_every.due(self.learner.steps - self.saved_at[0], self.elapsed - self.saved_at[1]):
                 self._save()

@@ -34,7 +34,7 @@ class EpochResult:
             "frames": self.frames,
             "train_loss": self.train_loss,
             "lr": self.lr,
-            "seconds": round(self.seconds, 3),
+            "seconds": self.seconds,
             "frames_per_second": rate,
             **{_KEYS.get(name, name): score for name, score in self.validation.as_json().items()},
         }

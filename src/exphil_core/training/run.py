@@ -113,14 +113,16 @@ def train(
 
 
 def _carried_out(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedModel | UnfinishedRun:
+    finished = False
     try:
         outcome = _trained(job, reporter, stop)
+        finished = not (outcome.interrupted or outcome.failed)
     finally:
-        # A run that left no state left nothing: its name is free again.
-        if not states(job.file(STATE)):
-            job.file(METRICS).unlink(missing_ok=True)
-    if outcome.interrupted or outcome.failed:
         there = states(job.file(STATE))
+        if not finished and not there:
+            # It left no state, so it left nothing: its name is free again.
+            job.file(METRICS).unlink(missing_ok=True)
+    if not finished:
         if outcome.error is not None and not there:
             raise outcome.error
         return UnfinishedRun(outcome=outcome, folder=job.folder, state=job.file(STATE) if there else None)

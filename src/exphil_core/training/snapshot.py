@@ -70,7 +70,8 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], record: Mapping[str
     learner.steps = record["steps"]
     learner.carried = tuple(tensors[f"carried.{index}"].to(device) for index in range(record["carried"]))
     trainer.at = EpochUnderWay(**record["under_way"])
-    trainer.elapsed = record["elapsed"]
+    trainer.elapsed = trainer.elapsed_before = record["elapsed"]
+    trainer.saved_at = (record["steps"], record["elapsed"])
     history = [EpochResult.from_json(line) for line in record["history"]]
     trainer.outcome.history[:] = history
     trainer.outcome.best = next((result for result in history if result.epoch == record["best_epoch"]), None)
