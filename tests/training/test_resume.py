@@ -28,7 +28,7 @@ from exphil_core.training.sampling import Step
 AnyRun = Callable[..., TrainedModel | UnfinishedRun]
 LONG = {"max_steps": None, "epochs": "2", "window_size": "100", "batch_size": "8", "max_files": "4"}
 EVERYTHING = {
-    **LONG, "mirror": "0.5", "ema": "0.9", "accumulate": "2", "warmup_steps": "10", "early_stopping": True,
+    **LONG, "mirror": "0.5", "dropout": "0.2", "ema": "0.9", "accumulate": "2", "warmup_steps": "10", "early_stopping": True,
     "label_smoothing": "0.05", "patience": "1", "min_delta": "0.05",
 }  # fmt: skip
 RUNS = [
@@ -284,9 +284,9 @@ def test_a_damaged_state_is_named_and_the_one_before_used(
     assert_same(train(taken_up.run, manager, SilentReporter(), resumed=taken_up), straight)
     older, newest = states(run.state)
     (newest / "manifest.json").unlink()
-    (older / "state.json").write_bytes(b"{}")
+    (older / "tensors.safetensors").write_bytes(content)
     with pytest.raises(
-        ExphilError, match=r"no state is whole: .*manifest.json: No such file.*state.json has 2"
+        ExphilError, match=r"no state is whole: .*manifest.json: No such file.*safetensors is damaged"
     ):
         resume(str(run.state), "", {}, manager, pytest.fail)
 

@@ -44,6 +44,7 @@ WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("delay", "5", {}),
     ("max_steps", "5", {}),
     ("head", "independent", {}),
+    ("dropout", "0.3", {"hidden_sizes": "8,8"}),
     ("label_smoothing", "0.1", {}),
     ("button_weight", "4", {}),
     ("accumulate", "2", {}),

@@ -116,6 +116,9 @@ class TrainConfig:
         rule=one_of("autoregressive", "independent"),
         help="Whether each part of the controller is predicted given the parts before it, or alone.",
     )
+    dropout: float = option(
+        0.0, group=MODEL, rule=share(), help="Share of each layer's output dropped at random in training."
+    )
     features: tuple[str, ...] = option(
         (),
         group=MODEL,

@@ -7,20 +7,39 @@ from typing import Any
 
 import torch
 
+from exphil_core.errors import ExphilError
+from exphil_core.kernels.library import force_kernel, kernel_variant
+from exphil_core.models.backbones.mamba import MambaMixer
+from exphil_core.models.policy import Policy
 
-def machine(device: torch.device) -> dict[str, Any]:
-    """The machine as a run's states and config file name it."""
-    return {"torch": torch.__version__, "device": str(device), "threads": torch.get_num_threads()}
+
+def machine(policy: Policy, device: torch.device) -> dict[str, Any]:
+    """The machine as a run's states and config file name it. `kernel` is that of the CPU's scan, null for a policy
+    that has no use for it."""
+    scans = device.type == "cpu" and any(isinstance(module, MambaMixer) for module in policy.modules())
+    return {
+        "torch": torch.__version__,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "kernel": kernel_variant() if scans else None,
+    }
 
 
-def take_up(before: Mapping[str, Any], device: torch.device, warn: Callable[[str], None]) -> None:
+def take_up(
+    before: Mapping[str, Any], policy: Policy, device: torch.device, warn: Callable[[str], None]
+) -> None:
     """Compute as `before` did, and name what can't be the same: the result isn't exact to the bit then."""
     torch.set_num_threads(before["threads"])
-    now = machine(device)
+    if before["kernel"] is not None:
+        try:
+            force_kernel(before["kernel"])
+        except ExphilError as error:
+            warn(f"warning: {error}")
+    now = machine(policy, device)
     for name, value in before.items():
         if now.get(name) != value:
             warn(f"warning: {name} was {value} and is {now.get(name)} now: going on is not exact to the bit")
-    if device.type == "cuda":
+    if device.type != "cpu":
         warn(
             "warning: CUDA kernels don't add up in the same order each time: going on is not exact to the bit"
         )

@@ -17,6 +17,7 @@ from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ExphilError
 from exphil_core.features.character import ActiveFeature, active_features
 from exphil_core.features.schema import ObservationSchema, observation_schema
+from exphil_core.models.backbones.base import set_dropout
 from exphil_core.models.policy import Policy, build_policy, policy_shape
 from exphil_core.models.prior import ControllerCounts, ControllerPrior
 from exphil_core.plugin_manager import PluginManager
@@ -97,6 +98,10 @@ def prepare(
     shape = policy_shape(config.backbone, config.hidden_sizes, config.backbone_options, schema, config.head)
     policy = build_policy(manager, shape)
     policy.head.set_prior(prior)
+    if set_dropout(policy.backbone, config.dropout) == 0 and config.dropout:
+        reporter.line(
+            f"warning: --dropout {config.dropout:g}: backbone {config.backbone} has no dropout layers"
+        )
     if config.temporal and config.window_size > LONG_WINDOW:
         reporter.line(f"window_size {config.window_size}: {step_memory(run, policy, schema)}")
     return Prepared(

@@ -91,7 +91,7 @@ def train(
     moment = now or datetime.now(timezone.utc)
     taken_up = resumed is not None and resumed.model() is None
     if resumed is not None:
-        take_up(resumed.record["machine"], ready.device, reporter.line)
+        take_up(resumed.record["machine"], ready.policy, ready.device, reporter.line)
     if resumed is not None and taken_up:
         moment, stem = read_utc(resumed.record["run"]["created_at"]), resumed.stem
     fields = name_fields(run, moment)
@@ -164,7 +164,7 @@ def _constant_record(job: _Job) -> dict[str, Any]:
             "held_out_games": list(ready.held_out.table.hashes()),
             "schema": ready.schema.identity,
         },
-        "machine": machine(ready.device),
+        "machine": machine(ready.policy, ready.device),
     }
 
 
@@ -313,5 +313,5 @@ def _provenance(ready: Prepared) -> dict[str, Any]:
         "exphil_core": exphil_core.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **machine(ready.device),
+        **machine(ready.policy, ready.device),
     }
