@@ -11,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 import attrs
@@ -31,7 +32,8 @@ class Rule:
 
 @attrs.frozen(kw_only=True)
 class OptionInfo:
-    """What a setting says of itself. `flag` is its name on the command line (None: not offered there)."""
+    """What a setting says of itself. `flag` is its name on the command line (None: not offered there), `negative` the
+    flag that turns it off where "no-" in front would not say it well."""
 
     help: str
     rule: Rule | None = None
@@ -40,6 +42,7 @@ class OptionInfo:
     group: str = ""
     default_text: str | None = None
     parse: Callable[[str], Any] | None = None
+    negative: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +71,7 @@ def option(
     group: str = "",
     default_text: str | None = None,
     parse: Callable[[str], Any] | None = None,
+    negative: str | None = None,
 ) -> Any:
     """An attrs field that is a setting: its help and rule stand beside it.
 
@@ -75,7 +79,14 @@ def option(
     `parse` reads a text (say ``2h``) into the value.
     """
     info = OptionInfo(
-        help=help, rule=rule, unit=unit, flag=flag, group=group, default_text=default_text, parse=parse
+        help=help,
+        rule=rule,
+        unit=unit,
+        flag=flag,
+        group=group,
+        default_text=default_text,
+        parse=parse,
+        negative=negative,
     )
     return attrs.field(default=default, metadata={METADATA_KEY: info}, kw_only=True)
 
@@ -135,6 +146,14 @@ def duration(text: str) -> float:
     if not match:
         raise ValueError("is not a duration such as 90s, 10m, 2h or 7d")
     return float(match[1]) * _SECONDS[(match[2] or "s").lower()]
+
+
+def day(text: str) -> str:
+    """A date such as ``2024-01-31``; ValueError otherwise."""
+    try:
+        return date.fromisoformat(text.strip()).isoformat()
+    except ValueError:
+        raise ValueError("is not a date such as 2024-01-31") from None
 
 
 def field_types(cls: type) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import pytest
 from exphil_core.errors import ExphilError
 from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
 from exphil_core.replays.controller import NEUTRAL
-from exphil_core.replays.filters import IDLE_FRAMES, Collection, GameFilter, idle_rows, target_rows
+from exphil_core.replays.filters import Collection, GameFilter
 from exphil_core.replays.filters import collect as collect_with
 from exphil_core.replays.game import Game
+from exphil_core.replays.idle import IDLE_FRAMES, idle_rows, target_rows
 from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.sources import ReplayFile
 from exphil_core.replays.split import holdout_key, split_games

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from exphil_core.config.resolve import resolve
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import UsageError
 from exphil_core.plugin_manager import PluginManager
-from exphil_core.replays.inspecting import Replay
+from exphil_core.replays.inspecting import Replay, inspect
 from exphil_core.replays.slp import read_game
 from exphil_core.sandbox import NEUTRAL, Controller, GameState, ScriptedPlayer, make_replays
 from exphil_core.training import loop
@@ -54,6 +55,7 @@ WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
 # Settings with a test of their own below.
 OWN_TEST = {
     "replays", "character", "opponent", "stage", "min_frames", "max_files", "any_player", "drop_idle", "rollback",
+    "winner_only", "player", "exclude_file", "since",
     "validation_fraction", "cache_dir", "temporal", "features", "epochs", "device", "threads", "max_time",
     "checkpoints", "naming", "bump", "tags", "early_stopping", "patience", "min_delta", "compile",
     "save_every", "keep_states",
@@ -129,6 +131,32 @@ def test_any_player_lets_cpu_games_in(small_run: Run, demo_folder: Path, tmp_pat
     with pytest.raises(Exception, match="none of the 6 replay files can be trained on: 6 a CPU player"):
         small_run(replays=(str(folder),))
     assert config_of(small_run(replays=(str(folder),), any_player=True))["data"]["replays"] > 0
+
+
+def test_filters_by_player_result_date_and_list(small_run: Run, demo_folder: Path, tmp_path: Path) -> None:
+    paths = sorted(demo_folder.glob("*.slp"))
+    known = [inspect(path.read_bytes(), str(path), path).facts for path in paths]
+    everyone = config_of(small_run())
+
+    def sides_of(document: dict[str, Any]) -> int:
+        sides: int = document["data"]["training_sides"] + len(document["results"]["validation_sides"])
+        return sides
+
+    won = sum(player.won is True for facts in known for player in facts.players)
+    assert sides_of(config_of(small_run(winner_only=True))) == won < sides_of(everyone)
+    ((code, theirs),) = Counter(player.code for facts in known for player in facts.players).most_common(1)
+    assert sides_of(config_of(small_run(player=(code.replace("＃", "#"),)))) == theirs < sides_of(everyone)
+    exclude = tmp_path / "exclude.txt"
+    exclude.write_text(f"{paths[0].name}\n{known[1].sha256}\n")
+    excluded = config_of(small_run(exclude_file=str(exclude)))["data"]
+    assert excluded["left_out"] == {"excluded by --exclude-file": 2}
+    day = sorted(facts.date for facts in known)[-1][:10]
+    older = sum(facts.date[:10] < day for facts in known)
+    if older == 0:
+        with pytest.raises(Exception, match="6 older than --since"):
+            small_run(since="2100-01-01")
+    else:
+        assert config_of(small_run(since=day))["data"]["left_out"] == {"older than --since": older}
 
 
 def test_drop_idle_leaves_out_a_side_that_does_nothing(

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exphil_core.cli.output import print_json, print_table
 from exphil_core.cli.replays_cache import cache
-from exphil_core.errors import ExphilError, ReplayError
+from exphil_core.cli.replays_scan import scan
+from exphil_core.errors import ExphilError, ReplayError, did_you_mean
+from exphil_core.melee import FRAMES_PER_SECOND
+from exphil_core.melee.characters import BY_NAME as CHARACTERS
+from exphil_core.melee.stages import BY_NAME as STAGES
+
+if TYPE_CHECKING:
+    from exphil_core.replays.facts import PlayerFacts
+    from exphil_core.replays.sources import ReplayFile
 
 
 @click.group()
 def replays() -> None:
-    """Replay files: make demo games, look into one, cache them for training."""
+    """Replay files: see what is in them, make demo games, cache them for training."""
 
 
+replays.add_command(scan)
 replays.add_command(cache)
 
 
@@ -74,45 +84,72 @@ def _words(text: str) -> list[str]:
 
 
 @replays.command("show")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(file: Path, as_json: bool) -> None:
-    """What stands in one replay: version, stage, players, length, and whether it can be trained on."""
-    from exphil_core.melee import FRAMES_PER_SECOND
-    from exphil_core.replays.slp import read_game
+def show(file: str, as_json: bool) -> None:
+    """What stands in one replay, and whether it can be trained on.
 
-    if not file.is_file():
-        raise ExphilError(f'there is no file "{file}"')
+    FILE may be a member of an archive, as in `set.7z!games/a.slp`.
+    """
+    from exphil_core.replays.archives import read_one
+    from exphil_core.replays.inspecting import inspect
+
+    found = _one_replay(file)
     try:
-        game = read_game(file, any_player=True)
+        facts = inspect(read_one(found), str(found)).facts
     except ReplayError as error:
         raise ExphilError(f"{file}: {error}") from None
-    info = game.info
-    facts = {
-        "file": str(file),
-        "sha256": info.sha256,
-        "version": ".".join(map(str, info.version)),
-        "stage": info.stage.title,
-        "frames": len(game),
-        "seconds": round(len(game) / FRAMES_PER_SECOND, 1),
-        "rolled_back_frames": info.rolled_back,
-        "players": [
-            {
-                "port": player.port + 1,
-                "character": player.character.title,
-                "human": player.human,
-                "tag": player.tag,
-                "code": player.code,
-            }
-            for player in info.players
-        ],
+    shown: dict[str, Any] = {
+        "file": file,
+        "sha256": facts.sha256,
+        "version": ".".join(map(str, facts.version or ())),
+        "date": facts.date,
+        "stage": STAGES[facts.stage].title if facts.stage else "",
+        "frames": facts.frames,
+        "seconds": round(facts.frames / FRAMES_PER_SECOND, 1),
+        "rolled_back_frames": facts.rollback_rows,
+        "item_rows": facts.item_rows,
+        "end": facts.end,
+        "can be trained on": "yes" if facts.reason is None else f"no: {facts.reason}",
+        "players": [_player(player) for player in facts.players],
     }
     if as_json:
-        print_json(facts)
+        shown["reason"] = facts.reason
+        del shown["can be trained on"]
+        print_json(shown)
         return
-    print_table(("fact", "value"), [(k, v) for k, v in facts.items() if k != "players"])
-    for player in info.players:
-        kind = "human" if player.human else "CPU"
-        click.echo(
-            f"port {player.port + 1}: {player.character.title}, {kind} {player.tag} {player.code}".rstrip()
-        )
+    print_table(("fact", "value"), [(key, value) for key, value in shown.items() if key != "players"])
+    for player in shown["players"]:
+        kind = "human" if player["human"] else "CPU"
+        result = {True: ", won", False: ", lost"}.get(player["won"], "")
+        named = f" {player['tag']} {player['code']}".rstrip()
+        click.echo(f"port {player['port']}: {player['character']}, {kind}{result}{named}")
+
+
+def _player(player: PlayerFacts) -> dict[str, Any]:
+    played = [f"{CHARACTERS[name].title} {share:.0%}" for name, share in player.shares.items()]
+    chosen = CHARACTERS[player.character].title if player.character else "unknown"
+    return {
+        "port": player.port + 1,
+        "character": ", ".join(played) if len(played) > 1 else chosen,
+        "human": player.human,
+        "tag": player.tag,
+        "code": player.code,
+        "won": player.won,
+    }
+
+
+def _one_replay(name: str) -> ReplayFile:
+    """The file or the member of an archive that is called so. Raises ExphilError if there is none."""
+    from exphil_core.replays.archives import members
+    from exphil_core.replays.sources import ReplayFile
+
+    if Path(name).is_file():
+        return ReplayFile.on_disk(name)
+    archive, mark, member = name.rpartition("!")
+    if not mark or not Path(archive).is_file():
+        raise ExphilError(f'there is no file "{name}"')
+    inside = {file.member: file for file in members(ReplayFile.on_disk(archive))}
+    if member not in inside:
+        raise ExphilError(f'there is no replay "{member}" in {archive}{did_you_mean(member, inside)}')
+    return inside[member]

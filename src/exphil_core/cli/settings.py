@@ -12,6 +12,8 @@ from exphil_core.options import OptionInfo, field_types, info_of
 
 # Shells expand globs themselves: these flags take all words up to the next flag.
 GREEDY = ("replays",)
+# Lists whose elements may hold commas: one element each time the flag is given.
+WHOLE = (*GREEDY, "player")
 # Repeatable key=value settings.
 PAIRS = ("backbone_options",)
 
@@ -51,7 +53,7 @@ def setting_flags(
 def _flag(field: attrs.Attribute[Any], info: OptionInfo, kind: Any) -> Callable[..., Any]:
     name, help = flag_of(field.name, info), f"{info.help}  [{default_text(field, info)}]"
     if "bool" in str(kind):
-        negative = f"no-{name}"
+        negative = info.negative or f"no-{name}"
         return click.option(f"--{name}/--{negative}", field.name, default=None, help=help)
     repeated = "tuple" in str(kind) or field.name in PAIRS
     metavar = "PATH…" if field.name in GREEDY else _metavar(info, kind, field.name)
@@ -92,8 +94,7 @@ def given_flags(cls: type, values: dict[str, Any]) -> dict[str, Any]:
         if field.name in PAIRS:
             given[field.name] = dict(_pair(text) for text in value)
         elif isinstance(value, tuple):
-            # Paths may hold commas; every other list may be written with them.
-            given[field.name] = value if field.name in GREEDY else ",".join(value)
+            given[field.name] = value if field.name in WHOLE else ",".join(value)
         else:
             given[field.name] = value
     return given

@@ -13,6 +13,7 @@ from exphil_core.options import (
     above,
     at_least,
     between,
+    day,
     duration,
     inside,
     one_of,
@@ -27,6 +28,11 @@ TAG_RULE = Rule(
 )
 
 DATA, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Output"
+# Settings that say which games and which sides of them are wanted; commands that read replays share them.
+FILTERS = (
+    "character", "opponent", "stage", "min_frames", "max_files", "any_player", "winner_only", "player",
+    "exclude_file", "since", "weights", "drop_idle",
+)  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +40,9 @@ class TrainConfig:
     """One training run, fully resolved. `None` where a setting is off or nothing was chosen."""
 
     replays: tuple[str, ...] = option(
-        (), group=DATA, help="Replay files, folders (searched recursively) or globs; may be repeated."
+        (),
+        group=DATA,
+        help="Replay files, folders (searched recursively), globs, and .zip or .7z archives; may be repeated.",
     )
     character: str | None = option(
         None,
@@ -55,7 +63,41 @@ class TrainConfig:
         help="After the filters, a sample of so many games, drawn by content hash and seed.",
     )
     any_player: bool = option(
-        False, flag="any-player", group=DATA, help="Also learn from CPU players and games against them."
+        False,
+        flag="any-player",
+        negative="human-only",
+        group=DATA,
+        help="Also learn from CPU players and games against them.",
+    )
+    winner_only: bool = option(
+        False, group=DATA, help="Imitate only who won the game; games without a known winner are left out."
+    )
+    player: tuple[str, ...] = option(
+        (),
+        group=DATA,
+        default_text="anyone",
+        help="Imitate only players with this tag or connect code, such as MANG#0; may be repeated.",
+    )
+    exclude_file: str | None = option(
+        None,
+        group=DATA,
+        default_text="none",
+        help="Leave out the replays that this file lists: names, paths or hashes, one a line.",
+    )
+    since: str | None = option(
+        None,
+        group=DATA,
+        default_text="any date",
+        unit="date",
+        parse=day,
+        help="Leave out games that were played before this day, as in 2024-01-31, and those without a date.",
+    )
+    weights: str | None = option(
+        None,
+        group=DATA,
+        default_text="1 each",
+        help="A .toml or .json table of weights by player, character or rank: how much their examples count in "
+        "training; 0 leaves them out of it.",
     )
     drop_idle: bool = option(
         True, group=DATA, help="Don't imitate a side while it makes no input for 10 s or longer."

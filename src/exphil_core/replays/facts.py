@@ -8,17 +8,21 @@ from typing import Any
 
 import attrs
 
-# Raise it when facts change their meaning or get better: index entries of another version are made anew.
-FACTS_VERSION = 1
+from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
 
+# Raise it when facts change their meaning or get better: index entries of another version are made anew.
+FACTS_VERSION = 2
+
+RANKS = ("bronze", "silver", "gold", "platinum", "diamond", "master", "grandmaster")
 # Anonymised ranked sets name players by their rank alone.
-_RANK = re.compile(r"(bronze|silver|gold|platinum|diamond|master|grandmaster)\b.*\bplayer", re.IGNORECASE)
+_RANK = re.compile(rf"({'|'.join(RANKS)})\b.*\bplayer", re.IGNORECASE)
 
 
 @attrs.frozen(kw_only=True)
 class PlayerFacts:
     """Who sat at a port (0 to 3). `character` is the one chosen, `shares` the share of the game's frames as each
-    character: Zelda and Sheik change. `won` is None where a replay doesn't say."""
+    character: Zelda and Sheik change. `idle` counts the frames, of those in which inputs have effect, that lie in
+    stretches of 10 s and more without an input change. `won` is None where a replay doesn't say."""
 
     port: int
     character: str
@@ -26,6 +30,7 @@ class PlayerFacts:
     tag: str = ""
     code: str = ""
     shares: dict[str, float] = attrs.field(factory=dict)
+    idle: int = 0
     won: bool | None = None
 
     @property
@@ -67,6 +72,11 @@ class FileFacts:
     def has_cpu(self) -> bool:
         """Whether a CPU player takes part."""
         return not all(player.human for player in self.players)
+
+    def examples(self, side: int, drop_idle: bool = True) -> int:
+        """How many of a side's controllers are examples to imitate."""
+        playable = max(0, self.frames - (FIRST_PLAYABLE_FRAME - FIRST_FRAME))
+        return playable - self.players[side].idle if drop_idle else playable
 
     @property
     def kind(self) -> str:

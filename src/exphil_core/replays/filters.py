@@ -10,22 +10,21 @@ from collections import Counter
 from collections.abc import Sequence
 
 import attrs
-import numpy as np
-import numpy.typing as npt
 
+from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ReplayError
-from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME, FRAMES_PER_SECOND
 from exphil_core.replays.archives import read_one
+from exphil_core.replays.exclusions import names_of, read_exclusions
 from exphil_core.replays.facts import FileFacts, reason_kind
 from exphil_core.replays.game import Game
+from exphil_core.replays.idle import idle_rows as idle_rows
+from exphil_core.replays.idle import target_rows as target_rows
 from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.inspecting import inspect
 from exphil_core.replays.intake import Progress, look_at
 from exphil_core.replays.slp import ABNORMAL
 from exphil_core.replays.sources import ReplayFile
-
-# A side without an input change for so long is no example to imitate: the controller lies on the table.
-IDLE_FRAMES = 10 * FRAMES_PER_SECOND
+from exphil_core.replays.weights import Weights, folded, read_weights
 
 
 @attrs.frozen(kw_only=True)
@@ -38,6 +37,11 @@ class GameFilter:
     min_frames: int = 0
     max_files: int | None = None
     any_player: bool = False
+    winner_only: bool = False
+    player: tuple[str, ...] = ()
+    since: str = ""
+    excluded: frozenset[str] = frozenset()
+    weights: Weights | None = None
     seed: int = 0
 
 
@@ -48,6 +52,7 @@ class Chosen:
     file: ReplayFile
     facts: FileFacts
     sides: tuple[int, ...]
+    weights: tuple[float, ...]  # how much each side's examples count in training
 
 
 @attrs.frozen(kw_only=True)
@@ -102,7 +107,9 @@ def select(files: Sequence[ReplayFile], facts: Sequence[FileFacts], wanted: Game
             if known.game_hash in seen:
                 raise ReplayError("the same game as another file")
             seen.add(known.game_hash)
-            chosen.append(Chosen(file=file, facts=known, sides=wanted_sides(known, wanted)))
+            sides = wanted_sides(known, wanted)
+            weights = tuple(wanted.weights.of(known.players[i]) if wanted.weights else 1.0 for i in sides)
+            chosen.append(Chosen(file=file, facts=known, sides=sides, weights=weights))
         except ReplayError as error:
             left_out.append(LeftOut(file=file, reason=str(error)))
     if wanted.max_files is not None and wanted.max_files < len(chosen):
@@ -120,10 +127,7 @@ def check_usable(facts: FileFacts, any_player: bool) -> None:
 
 def wanted_sides(facts: FileFacts, wanted: GameFilter) -> tuple[int, ...]:
     """The fighters (0, 1) to imitate. Raises ReplayError with the reason if there are none."""
-    if facts.frames < wanted.min_frames:
-        raise ReplayError(f"shorter than --min-frames ({facts.frames} frames)")
-    if wanted.stage and facts.stage not in wanted.stage:
-        raise ReplayError(f"another stage ({facts.stage})")
+    _check_file(facts, wanted)
     players = facts.players
     sides = [
         side
@@ -133,7 +137,47 @@ def wanted_sides(facts: FileFacts, wanted: GameFilter) -> tuple[int, ...]:
     ]
     if not sides:
         raise ReplayError(f"other characters ({' against '.join(player.character for player in players)})")
+    if wanted.player:
+        names = {folded(name) for name in wanted.player}
+        sides = [side for side in sides if names & {folded(players[side].tag), folded(players[side].code)}]
+        if not sides:
+            raise ReplayError("other players")
+    if wanted.winner_only:
+        sides = [side for side in sides if players[side].won]
+        if not sides:
+            raise ReplayError("not the winner")
     return tuple(sides)
+
+
+def _check_file(facts: FileFacts, wanted: GameFilter) -> None:
+    if wanted.excluded and wanted.excluded & {facts.sha256, facts.game_hash, *names_of(facts.file)}:
+        raise ReplayError("excluded by --exclude-file")
+    if wanted.since and not facts.date:
+        raise ReplayError("without a date")
+    if wanted.since and facts.date[:10] < wanted.since:
+        raise ReplayError(f"older than --since ({facts.date[:10]})")
+    if facts.frames < wanted.min_frames:
+        raise ReplayError(f"shorter than --min-frames ({facts.frames} frames)")
+    if wanted.stage and facts.stage not in wanted.stage:
+        raise ReplayError(f"another stage ({facts.stage})")
+
+
+def filter_of(config: TrainConfig) -> GameFilter:
+    """The filter that the settings ask for, with what stands in the files that they name. Raises ExphilError."""
+    return GameFilter(
+        character=config.character,
+        opponent=config.opponent,
+        stage=config.stage,
+        min_frames=config.min_frames,
+        max_files=config.max_files,
+        any_player=config.any_player,
+        winner_only=config.winner_only,
+        player=config.player,
+        since=config.since or "",
+        excluded=read_exclusions(config.exclude_file) if config.exclude_file else frozenset(),
+        weights=read_weights(config.weights) if config.weights else None,
+        seed=config.seed,
+    )
 
 
 def _lot(facts: FileFacts, seed: int) -> str:
@@ -162,30 +206,3 @@ def collect(
         games.append(game)
         sides.append(item.sides)
     return Collection(games=tuple(games), sides=tuple(sides), left_out=tuple(left_out))
-
-
-def target_rows(game: Game, fighter: int, drop_idle: bool) -> npt.NDArray[np.bool_]:
-    """Which rows' controllers are examples to imitate, (T,): from the first playable frame on, and not idle."""
-    rows = np.arange(len(game)) >= FIRST_PLAYABLE_FRAME - FIRST_FRAME
-    return rows & ~idle_rows(game.controller_TPC[:, fighter]) if drop_idle else rows
-
-
-def idle_rows(cells_TC: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Rows (T,) of a stretch of IDLE_FRAMES or more without an input change. The input that such a stretch
-    begins with was a decision, and is none of them."""
-    idle = np.zeros(len(cells_TC), bool)
-    for start, stop in idle_stretches(cells_TC):
-        idle[start:stop] = True
-    return idle
-
-
-def idle_stretches(cells_TC: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """The same as first row and the one after the last, in order."""
-    # Two cells at a time: reducing along an axis of six takes ten times as long.
-    pairs = cells_TC.view(np.uint16)
-    differs = pairs[1:] != pairs[:-1]
-    changed = np.flatnonzero(differs[:, 0] | differs[:, 1] | differs[:, 2]) + 1
-    bounds = np.concatenate([[0], changed, [len(cells_TC)]])
-    long = np.flatnonzero(np.diff(bounds) >= IDLE_FRAMES).tolist()
-    # The game's first row was nobody's decision.
-    return [(int(bounds[at]) + (at > 0), int(bounds[at + 1])) for at in long]

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from exphil_core.errors import ReplayError
-from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
 from exphil_core.melee.characters import BY_EXTERNAL, BY_INTERNAL
 from exphil_core.melee.stages import BY_EXTERNAL as STAGES_BY_EXTERNAL
 from exphil_core.replays.arrow import child, column
+from exphil_core.replays.controller import chords_from_slippi
 from exphil_core.replays.facts import FileFacts, PlayerFacts
 from exphil_core.replays.fighters import read_characters, read_controller, refuse_implausible
 from exphil_core.replays.game import Game, GameInfo, Player
+from exphil_core.replays.idle import FIRST_ROW, idle_between
 from exphil_core.replays.outcome import ended, winners
 from exphil_core.replays.parsing import parse_replay
 from exphil_core.replays.slp import build_game, frame_rows, present_frames
@@ -29,7 +30,6 @@ from exphil_core.replays.stream import Stream, open_stream, read_start
 PLAYABLE_SCENES = frozenset({2, 8})
 # Ten seconds of inputs tell games apart, and recordings that end at different moments still agree on them.
 HASHED_FRAMES = 600
-_PLAYABLE = FIRST_PLAYABLE_FRAME - FIRST_FRAME
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -134,7 +134,7 @@ def _of_game(parsed: Any, rows: npt.NDArray[np.intp], players: tuple[PlayerFacts
         "frames": len(rows),
         "game_hash": _game_hash(parsed.start, players, sides, rows),
         "players": tuple(
-            attrs.evolve(player, shares=_shares(side, rows), won=won[index])
+            attrs.evolve(player, shares=_shares(side, rows), idle=_idle(side, rows), won=won[index])
             for index, (player, side) in enumerate(zip(players, sides, strict=True))
         ),
     }
@@ -194,7 +194,7 @@ def _frames(frames: Any, start: dict[str, Any], rollback: str) -> npt.NDArray[np
     rows = frame_rows(ids, rollback)
     sides = _sides(frames, start)
     present = present_frames(sides, rows)
-    if present <= _PLAYABLE:
+    if present <= FIRST_ROW:
         raise ReplayError("cut short: ends before the players could move")
     rows = rows[:present]
     for side in (*sides, *_sides(frames, start, "follower")):
@@ -214,7 +214,7 @@ def _game_hash(
         for player, seat in zip(players, start["players"], strict=True)
     ]
     digest.update(repr((start["random_seed"], start["stage"], who)).encode())
-    first = rows[_PLAYABLE : _PLAYABLE + HASHED_FRAMES]
+    first = rows[FIRST_ROW : FIRST_ROW + HASHED_FRAMES]
     digest.update(np.stack([read_controller(side, first) for side in sides], axis=1).tobytes())
     return digest.hexdigest()
 
@@ -225,3 +225,19 @@ def _shares(side: Any, rows: npt.NDArray[np.intp]) -> dict[str, float]:
         BY_INTERNAL[i].name: count for i, count in enumerate(counts.tolist()) if count and i in BY_INTERNAL
     }
     return {name: round(count / len(rows), 4) for name, count in named.items()}
+
+
+def _idle(side: Any, rows: npt.NDArray[np.intp]) -> int:
+    """Frames without a hand on the controller, by the inputs that controllers are made of."""
+    pre = child(side, "pre")
+    changes = np.zeros(len(rows) - 1, bool)
+    for path in (("joystick", "x"), ("joystick", "y"), ("cstick", "x"), ("cstick", "y"), ("triggers",)):
+        values = column(pre, *path)
+        assert values is not None  # in every version
+        inputs = values[rows]
+        changes |= inputs[1:] != inputs[:-1]
+    buttons = column(pre, "buttons_physical")
+    assert buttons is not None  # in every version
+    chords = chords_from_slippi(buttons[rows])
+    changes |= chords[1:] != chords[:-1]
+    return int(idle_between(changes)[FIRST_ROW:].sum())

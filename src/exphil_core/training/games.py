@@ -23,7 +23,7 @@ from exphil_core.replays.cache import CachedSource, GameCache, rows_folder
 from exphil_core.replays.cache_folder import cache_folder
 from exphil_core.replays.cache_upkeep import free_bytes
 from exphil_core.replays.caching import CacheSink
-from exphil_core.replays.filters import Chosen, GameFilter, LeftOut, Selection, select
+from exphil_core.replays.filters import Chosen, LeftOut, Selection, filter_of, select
 from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.inspecting import inspect
 from exphil_core.replays.intake import look_at
@@ -105,25 +105,12 @@ def _arrays(stored: StoredGame, features: Sequence[ActiveFeature]) -> dict[str, 
     return arrays_of(stored) | made
 
 
-def game_filter(config: TrainConfig) -> GameFilter:
-    """The filter that the settings ask for."""
-    return GameFilter(
-        character=config.character,
-        opponent=config.opponent,
-        stage=config.stage,
-        min_frames=config.min_frames,
-        max_files=config.max_files,
-        any_player=config.any_player,
-        seed=config.seed,
-    )
-
-
 def select_games(
     files: Sequence[ReplayFile], config: TrainConfig, reporter: Reporter, workers: int | None = None
 ) -> tuple[Selection, GameCache]:
     """What of `files` is wanted, and the cache with all of it that could be cached. Files that are known and cached
     are not opened."""
-    wanted, folder = game_filter(config), cache_folder(config.cache_dir)
+    wanted, folder = filter_of(config), cache_folder(config.cache_dir)
     rows = rows_folder(folder, config.rollback)
     have = GameCache(rows, reporter.line)
     sink = CacheSink(rows, have.hashes, wanted)

@@ -1,0 +1,94 @@
+"""`exphil replays scan` and `show`: tables and JSON that agree with the files, and nothing read twice."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from exphil_core.cli.main import run
+from exphil_core.replays import archives
+
+
+@pytest.fixture
+def scan(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    def scanned(*words: object) -> dict[str, Any]:
+        flags = ["--json", "--progress", "none", "--cache-dir", str(tmp_path / "cache")]
+        status = run(["replays", "scan", *map(str, words), *flags])
+        captured = capsys.readouterr()
+        assert status == 0, captured.err
+        document: dict[str, Any] = json.loads(captured.out)
+        return document
+
+    return scanned
+
+
+def test_a_scan_tells_games_and_reasons(scan: Any, demo_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.slp").write_bytes(b"no replay")
+    found = scan(demo_folder, tmp_path / "bad.slp")
+    assert found["files"] == 7
+    assert found["total"]["games"] == 6
+    assert found["reasons"] == {"unreadable": 1}
+    by_name = {Path(row["file"]).name: row for row in found["replays"]}
+    assert by_name["bad.slp"]["left_out"].startswith("unreadable")
+    good = next(row for name, row in by_name.items() if name != "bad.slp")
+    assert good["left_out"] is None
+    assert good["sides"] == [0, 1]
+    assert all(player["code"].startswith("DEMO") for player in good["players"])
+
+
+def test_a_second_scan_opens_nothing(scan: Any, demo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = scan(demo_folder)
+    monkeypatch.setattr(archives.Unpacker, "each", None)
+    assert scan(demo_folder, "--character", "fox")["total"]["games"] <= first["total"]["games"]
+    assert scan(demo_folder) == first
+
+
+def test_filters_are_those_of_training(scan: Any, demo_folder: Path) -> None:
+    everyone, fox = scan(demo_folder), scan(demo_folder, "--character", "Fox", "--min-frames", "100")
+    assert set(fox["characters"]) == {"fox"}
+    assert fox["characters"]["fox"] == everyone["characters"]["fox"]
+    assert fox["reasons"] == {"other characters": 6 - fox["total"]["games"]}
+    assert scan(demo_folder, "--max-files", "2")["total"]["games"] == 2
+
+
+def test_names_can_be_left_out(scan: Any, demo_folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "games.parquet"
+    for flags, named in ((["--anonymous"], False), ([], True)):
+        found = scan(demo_folder, "--parquet", target, *flags)
+        assert ("DEMO" in json.dumps(found)) == named
+        table = parquet.read_table(target)
+        assert table.num_rows == 6
+        assert table["frames"].to_pylist() == [row["frames"] for row in found["replays"]]
+        player = table["players"].to_pylist()[0][0]
+        assert ("code" in player) == named
+        assert dict(player["shares"]) == pytest.approx(found["replays"][0]["players"][0]["shares"])
+
+
+def test_a_table_without_a_reason_has_no_reasons(
+    demo_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replays", "scan", str(demo_folder), "--progress", "none"]) == 0
+    text = capsys.readouterr().out
+    assert "6 files: 6 games to train on" in text
+    assert "left out because" not in text
+
+
+def test_a_member_of_an_archive_can_be_shown(
+    demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = min(demo_folder.glob("*.slp"))
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.write(path, "games/a.slp")
+    shown = []
+    for name in (str(path), f"{tmp_path / 'set.zip'}!games/a.slp"):
+        assert run(["replays", "show", name, "--json"]) == 0
+        shown.append(json.loads(capsys.readouterr().out))
+    assert shown[0] | {"file": ""} == shown[1] | {"file": ""}
+    assert shown[0]["reason"] is None
+    assert run(["replays", "show", f"{tmp_path / 'set.zip'}!games/b.slp"]) == 1
+    assert 'did you mean "games/a.slp"' in capsys.readouterr().err
