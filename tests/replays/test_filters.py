@@ -12,11 +12,11 @@ import pytest
 from exphil_core.errors import ExphilError
 from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
 from exphil_core.replays.controller import NEUTRAL
-from exphil_core.replays.filters import Collection, GameFilter
-from exphil_core.replays.filters import collect as collect_with
+from exphil_core.replays.filters import GameFilter, Selection, select
 from exphil_core.replays.game import Game
 from exphil_core.replays.idle import IDLE_FRAMES, idle_rows, target_rows
 from exphil_core.replays.index import ReplayIndex
+from exphil_core.replays.intake import look_at
 from exphil_core.replays.sources import ReplayFile
 from exphil_core.replays.split import holdout_key, split_games
 
@@ -26,43 +26,43 @@ def files(demo_folder: Path) -> list[Path]:
     return sorted(demo_folder.glob("*.slp"))
 
 
-def collect(files: list[Path], wanted: GameFilter) -> Collection:
+def collect(files: list[Path], wanted: GameFilter) -> Selection:
+    found = [ReplayFile.on_disk(path) for path in files]
     with tempfile.TemporaryDirectory() as folder, ReplayIndex(Path(folder)) as index:
-        return collect_with([ReplayFile.on_disk(path) for path in files], wanted, index)
+        return select(found, look_at(found, index), wanted)
 
 
 def names(files: list[Path], **wanted: object) -> set[str]:
-    return {game.info.path.name for game in collect(files, GameFilter(**wanted)).games}  # type: ignore[arg-type]
+    return {item.file.name for item in collect(files, GameFilter(**wanted)).chosen}  # type: ignore[arg-type]
 
 
 def test_everything_is_kept_by_default(files: list[Path]) -> None:
     collection = collect(files, GameFilter())
-    assert len(collection.games) == len(files)
-    assert set(collection.sides) == {(0, 1)}
+    assert len(collection.chosen) == len(files)
+    assert {item.sides for item in collection.chosen} == {(0, 1)}
     assert not collection.left_out
 
 
 def test_a_character_is_imitated_on_its_own_side_and_on_both_of_a_ditto(files: list[Path]) -> None:
     collection = collect(files, GameFilter(character="mewtwo"))
-    assert collection.games
-    for game, sides in zip(collection.games, collection.sides, strict=True):
-        chosen = tuple(i for i, p in enumerate(game.info.players) if p.character.name == "mewtwo")
-        assert sides == chosen
-    assert collection.reasons()["other characters"] == len(files) - len(collection.games)
+    assert collection.chosen
+    for item in collection.chosen:
+        assert item.sides == tuple(i for i, p in enumerate(item.facts.players) if p.character == "mewtwo")
+    assert collection.reasons()["other characters"] == len(files) - len(collection.chosen)
 
 
 def test_opponent_and_stage_filter(files: list[Path]) -> None:
-    games = collect(files, GameFilter(character="fox", opponent=("mewtwo",))).games
-    assert games
-    assert all({p.character.name for p in g.info.players} == {"fox", "mewtwo"} for g in games)
-    stage = games[0].info.stage.name
+    chosen = collect(files, GameFilter(character="fox", opponent=("mewtwo",))).chosen
+    assert chosen
+    assert all({p.character for p in item.facts.players} == {"fox", "mewtwo"} for item in chosen)
+    stage = chosen[0].facts.stage
     assert 0 < len(names(files, stage=(stage,))) < len(files)
     assert names(files, stage=(stage,)) < names(files)
 
 
 def test_short_games_are_left_out_with_the_reason(files: list[Path]) -> None:
     collection = collect(files, GameFilter(min_frames=10**6))
-    assert not collection.games
+    assert not collection.chosen
     assert collection.reasons() == {"shorter than --min-frames": len(files)}
 
 
@@ -74,14 +74,14 @@ def test_max_files_draws_a_sample_that_depends_on_content_and_seed_alone(
     assert first == names(files[::-1], max_files=3, seed=1)
     assert any(names(files, max_files=3, seed=seed) != first for seed in range(2, 6))
     renamed = [Path(shutil.copy(path, tmp_path / f"{9 - i}.slp")) for i, path in enumerate(files)]
-    kept = collect(renamed, GameFilter(max_files=3, seed=1)).games
-    by_hash = {g.info.sha256 for g in collect(files, GameFilter(max_files=3, seed=1)).games}
-    assert {game.info.sha256 for game in kept} == by_hash
+    kept = collect(renamed, GameFilter(max_files=3, seed=1)).chosen
+    by_hash = {item.facts.sha256 for item in collect(files, GameFilter(max_files=3, seed=1)).chosen}
+    assert {item.facts.sha256 for item in kept} == by_hash
 
 
 def test_the_sample_is_taken_after_the_filters(files: list[Path]) -> None:
     collection = collect(files, GameFilter(character="mewtwo", max_files=2))
-    assert len(collection.games) == 2
+    assert len(collection.chosen) == 2
 
 
 def test_the_same_game_twice_counts_once_whatever_the_bytes_around_it(
@@ -91,9 +91,9 @@ def test_the_same_game_twice_counts_once_whatever_the_bytes_around_it(
     longer = tmp_path / "longer.slp"
     longer.write_bytes(files[1].read_bytes() + b"\0")
     collection = collect([*files, copy, longer], GameFilter())
-    assert len(collection.games) == len(files)
+    assert len(collection.chosen) == len(files)
     assert [item.file.path for item in collection.left_out] == [str(copy), str(longer)]
-    assert len({game.info.game_hash for game in collection.games}) == len(files)
+    assert len({item.facts.game_hash for item in collection.chosen}) == len(files)
 
 
 def test_a_bad_file_is_named_and_the_rest_goes_on(files: list[Path], tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_bad_file_is_named_and_the_rest_goes_on(files: list[Path], tmp_path: P
     bad.write_bytes(b"nonsense")
     empty.touch()
     collection = collect([bad, *files, empty, tmp_path / "gone.slp"], GameFilter())
-    assert len(collection.games) == len(files)
+    assert len(collection.chosen) == len(files)
     assert {item.file.name: item.kind for item in collection.left_out} == {
         "bad.slp": "unreadable",
         "empty.slp": "empty file",
@@ -111,8 +111,8 @@ def test_a_bad_file_is_named_and_the_rest_goes_on(files: list[Path], tmp_path: P
 
 def test_real_sheik_games_are_found_by_either_form(real_replays: Path) -> None:
     path = next(real_replays.glob("games/sheik-fox_BF_*.slp"))
-    assert collect([path], GameFilter(character="sheik")).sides == ((0,),)
-    assert not collect([path], GameFilter(character="marth")).games
+    assert [item.sides for item in collect([path], GameFilter(character="sheik")).chosen] == [(0,)]
+    assert not collect([path], GameFilter(character="marth")).chosen
 
 
 def test_a_side_that_does_nothing_for_ten_seconds_is_idle_there() -> None:

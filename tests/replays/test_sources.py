@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from exphil_core.errors import ExphilError
-from exphil_core.replays.filters import GameFilter, collect
+from exphil_core.replays.filters import GameFilter, select
 from exphil_core.replays.index import ReplayIndex
+from exphil_core.replays.intake import look_at
 from exphil_core.replays.sources import find_replays
 
 
@@ -79,5 +80,5 @@ def test_a_link_to_nowhere_does_not_end_the_run(
     assert found(folder / "*.slp") == ["a.slp", "b [W].slp", "broken*.slp"]
     files = find_replays([str(folder / "*.slp")])
     with ReplayIndex(tmp_path_factory.mktemp("index")) as index:
-        left_out = collect(files, GameFilter(), index).left_out
+        left_out = select(files, look_at(files, index), GameFilter()).left_out
     assert {item.file.name for item in left_out} == {"a.slp", "b [W].slp", "broken*.slp"}

@@ -69,6 +69,7 @@ def cut(step: Step, size: int) -> Step:
             decided=batch.decided[:size],
             target=batch.target[:size],
             counts=batch.counts[:size],
+            weight=batch.weight[:size],
         ),
         kept=step.kept[:size],
         fresh=step.fresh[:size],
@@ -92,6 +93,7 @@ def joined(steps: Sequence[Step]) -> Step:
             decided=all_of(lambda s: s.batch.decided),
             target=all_of(lambda s: s.batch.target),
             counts=all_of(lambda s: s.batch.counts),
+            weight=all_of(lambda s: s.batch.weight),
         ),
         kept=np.arange(sum(len(step.kept) for step in steps)),
         fresh=all_of(lambda s: s.fresh),
@@ -207,3 +209,41 @@ def test_a_loss_that_is_no_number_leaves_weights_and_state_as_they_were(make: An
     assert all((after[name] == before[name]).all() for name in before)
     assert learner.carried is carried
     assert learner.steps == steps
+
+
+def test_a_side_s_weight_scales_the_loss_of_its_examples_alone(make: Any, demo_games: list[Game]) -> None:
+    def first_step(weights: list[list[float]] | None) -> tuple[float, Step]:
+        weighted = build_store(demo_games[:2], [(0, 1)] * 2, weights=weights)
+        step = next(iter(FrameSampler(store=weighted, size=256, mirror=0.0).epoch(np.random.default_rng(0))))
+        return make().update([step])[0], step
+
+    even, step = first_step(None)
+    assert first_step([[1.0, 1.0], [1.0, 1.0]])[0] == even
+    assert first_step([[2.5, 2.5], [2.5, 2.5]])[0] == pytest.approx(2.5 * even, rel=1e-5)
+    mixed, lanes = first_step([[3.0, 1.0], [1.0, 1.0]])
+    heavy = lanes.batch.weight == 3.0
+    assert 0 < heavy.mean() < 1
+    # The same examples in the same order: the heavy side's loss comes twice more.
+    np.testing.assert_array_equal(step.batch.target, lanes.batch.target)
+    only, _ = make().update(
+        [Step(batch=_lanes(step.batch, heavy), kept=step.kept[heavy], fresh=step.fresh[heavy])]
+    )
+    assert mixed == pytest.approx(even + 2 * only * heavy.mean(), rel=1e-4)
+
+
+def test_a_side_that_weighs_nothing_is_no_example(demo_games: list[Game]) -> None:
+    whole, without = (
+        build_store(demo_games[:2], [(0, 1)] * 2, weights=weights)
+        for weights in ([[1.0, 1.0]] * 2, [[0.0, 1.0], [1.0, 0.0]])
+    )
+    assert len(without.sides) == 2
+    assert list(zip(without.sides.game, without.sides.fighter, strict=True)) == [(0, 1), (1, 0)]
+    assert 0 < without.example_count() < whole.example_count()
+
+
+def _lanes(batch: Any, chosen: Any) -> Any:
+    observation = attrs.evolve(
+        batch.observation, floats=batch.observation.floats[chosen], ids=batch.observation.ids[chosen]
+    )
+    rest = {name: getattr(batch, name)[chosen] for name in ("decided", "target", "counts", "weight")}
+    return attrs.evolve(batch, observation=observation, **rest)

@@ -55,7 +55,7 @@ WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
 # Settings with a test of their own below.
 OWN_TEST = {
     "replays", "character", "opponent", "stage", "min_frames", "max_files", "any_player", "drop_idle", "rollback",
-    "winner_only", "player", "exclude_file", "since",
+    "winner_only", "player", "exclude_file", "since", "weights",
     "validation_fraction", "cache_dir", "temporal", "features", "epochs", "device", "threads", "max_time",
     "checkpoints", "naming", "bump", "tags", "early_stopping", "patience", "min_delta", "compile",
     "save_every", "keep_states",
@@ -159,6 +159,25 @@ def test_filters_by_player_result_date_and_list(small_run: Run, demo_folder: Pat
         assert config_of(small_run(since=day))["data"]["left_out"] == {"older than --since": older}
 
 
+def test_weights_change_what_is_learned_and_not_what_is_scored(small_run: Run, tmp_path: Path) -> None:
+    runs = []
+    for number, text in enumerate(("", "[character]\nfox = 3\n", "[character]\nfox = 0\n")):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(text)
+        runs.append(small_run(weights=str(path), checkpoints=str(tmp_path / str(number))))
+    assert len({run.entry.sha256["weights"] for run in runs}) == 3
+    even, heavier, without = (config_of(run) for run in runs)
+    assert (
+        even["data"]["training_sides"]
+        == heavier["data"]["training_sides"]
+        > without["data"]["training_sides"]
+    )
+    for document in (heavier, without):
+        for name in ("validation_sides", "validation_frames", "baseline_repeat"):
+            if name != "baseline_repeat" or document is heavier:  # the prior is that of the training sides
+                assert document["results"][name] == even["results"][name]
+
+
 def test_drop_idle_leaves_out_a_side_that_does_nothing(
     small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +197,9 @@ def test_drop_idle_leaves_out_a_side_that_does_nothing(
     assert dropped["results"]["validation_frames"] == kept["results"]["validation_frames"]
 
 
-def test_rollback_says_which_version_is_read(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollback_says_which_version_is_read(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = set()
     real = Replay.game
 
@@ -187,8 +208,8 @@ def test_rollback_says_which_version_is_read(small_run: Run, monkeypatch: pytest
         return real(self, rollback)
 
     monkeypatch.setattr(Replay, "game", spy)
-    small_run(rollback="first")
-    small_run()
+    for rollback in ("first", "last"):
+        small_run(rollback=rollback, cache_dir=str(tmp_path / "cache"))
     assert asked == {"first", "last"}
 
 

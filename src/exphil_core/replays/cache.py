@@ -25,8 +25,8 @@ import numpy.typing as npt
 from exphil_core.errors import ExphilError
 from exphil_core.melee.characters import BY_NAME as CHARACTERS
 from exphil_core.melee.stages import BY_NAME as STAGES
-from exphil_core.replays.filters import IDLE_FRAMES
 from exphil_core.replays.game import GameInfo, Player
+from exphil_core.replays.idle import IDLE_FRAMES
 from exphil_core.replays.rows import BLOCKS, ITEMS, ROW, ROWS, ROWS_VERSION, StoredGame, item_type
 from exphil_core.replays.shards import (
     DamagedShard,

@@ -13,15 +13,8 @@ import attrs
 
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ReplayError
-from exphil_core.replays.archives import read_one
 from exphil_core.replays.exclusions import names_of, read_exclusions
 from exphil_core.replays.facts import FileFacts, reason_kind
-from exphil_core.replays.game import Game
-from exphil_core.replays.idle import idle_rows as idle_rows
-from exphil_core.replays.idle import target_rows as target_rows
-from exphil_core.replays.index import ReplayIndex
-from exphil_core.replays.inspecting import inspect
-from exphil_core.replays.intake import Progress, look_at
 from exphil_core.replays.slp import ABNORMAL
 from exphil_core.replays.sources import ReplayFile
 from exphil_core.replays.weights import Weights, folded, read_weights
@@ -73,19 +66,6 @@ class Selection:
     """What the filters made of the files."""
 
     chosen: tuple[Chosen, ...]
-    left_out: tuple[LeftOut, ...]
-
-    def reasons(self) -> Counter[str]:
-        """How many files were left out for each kind of reason."""
-        return Counter(item.kind for item in self.left_out)
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Collection:
-    """Games to train on with the sides to imitate in each, and what was left out."""
-
-    games: tuple[Game, ...]
-    sides: tuple[tuple[int, ...], ...]
     left_out: tuple[LeftOut, ...]
 
     def reasons(self) -> Counter[str]:
@@ -182,27 +162,3 @@ def filter_of(config: TrainConfig) -> GameFilter:
 
 def _lot(facts: FileFacts, seed: int) -> str:
     return hashlib.sha256(f"{seed}:{facts.sha256}".encode()).hexdigest()
-
-
-def collect(
-    files: Sequence[ReplayFile],
-    wanted: GameFilter,
-    index: ReplayIndex,
-    *,
-    rollback: str = "last",
-    progress: Progress | None = None,
-) -> Collection:
-    """Look at `files`, select from them, and read the games of those that are wanted."""
-    selection = select(files, look_at(files, index, progress=progress), wanted)
-    games: list[Game] = []
-    sides: list[tuple[int, ...]] = []
-    left_out = list(selection.left_out)
-    for item in selection.chosen:
-        try:
-            game = inspect(read_one(item.file), str(item.file)).game(rollback)
-        except ReplayError as error:
-            left_out.append(LeftOut(file=item.file, reason=str(error)))
-            continue
-        games.append(game)
-        sides.append(item.sides)
-    return Collection(games=tuple(games), sides=tuple(sides), left_out=tuple(left_out))

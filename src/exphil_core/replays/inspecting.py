@@ -19,7 +19,7 @@ from exphil_core.replays.controller import chords_from_slippi
 from exphil_core.replays.facts import FileFacts, PlayerFacts
 from exphil_core.replays.fighters import read_characters, read_controller, refuse_implausible
 from exphil_core.replays.game import Game, GameInfo, Player
-from exphil_core.replays.idle import FIRST_ROW, idle_between
+from exphil_core.replays.idle import FIRST_ROW, stretches_between
 from exphil_core.replays.outcome import ended, winners
 from exphil_core.replays.parsing import parse_replay
 from exphil_core.replays.slp import build_game, frame_rows, present_frames
@@ -240,4 +240,4 @@ def _idle(side: Any, rows: npt.NDArray[np.intp]) -> int:
     assert buttons is not None  # in every version
     chords = chords_from_slippi(buttons[rows])
     changes |= chords[1:] != chords[:-1]
-    return int(idle_between(changes)[FIRST_ROW:].sum())
+    return sum(max(0, stop - max(start, FIRST_ROW)) for start, stop in stretches_between(changes))

@@ -15,8 +15,8 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from exphil_core.replays.filters import idle_stretches
 from exphil_core.replays.game import STATE_COLUMNS, Game, GameInfo
+from exphil_core.replays.idle import idle_stretches
 from exphil_core.replays.items import ItemRows, no_items
 
 # Raised when a row, an item or a block changes its meaning: caches of another version are not read.

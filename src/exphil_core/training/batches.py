@@ -21,6 +21,7 @@ class TensorBatch:
     decided: Tensor
     target: Tensor
     counts: Tensor
+    weight: Tensor
 
 
 def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
@@ -31,6 +32,7 @@ def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
         decided=torch.from_numpy(batch.decided).to(device).long(),
         target=torch.from_numpy(batch.target).to(device).long(),
         counts=torch.from_numpy(batch.counts).to(device),
+        weight=torch.from_numpy(batch.weight).to(device),
     )
 
 

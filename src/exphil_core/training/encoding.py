@@ -22,12 +22,14 @@ from exphil_core.training.samples import Block, Frames, own_first
 
 @attrs.frozen(kw_only=True, eq=False)
 class Batch:
-    """What one step sees. `counts` says which of its frames are examples; the others are padding or idle."""
+    """What one step sees. `counts` says which of its frames are examples; the others are padding or idle. `weight` is
+    how much those of a lane count in training."""
 
     observation: Observation  # floats (B, T, O), ids (B, T, I)
     decided: Cells  # (B, T, 6)
     target: Cells  # (B, T, 6)
     counts: npt.NDArray[np.bool_]  # (B, T)
+    weight: npt.NDArray[np.float32]  # (B,)
 
 
 def encoded(frames: Frames, features: Sequence[Block], augmenter: Augmenter) -> Batch:
@@ -44,7 +46,9 @@ def encoded(frames: Frames, features: Sequence[Block], augmenter: Augmenter) -> 
         decided, target = (np.where(lanes, mirror_cells(cells), cells) for cells in (decided, target))
     if frames.hidden.any():
         augmenter.hide(observation, frames.hidden)
-    return Batch(observation=observation, decided=decided, target=target, counts=frames.counts)
+    return Batch(
+        observation=observation, decided=decided, target=target, counts=frames.counts, weight=frames.weight
+    )
 
 
 def seen_rows(frames: Frames, features: Sequence[Block]) -> Rows:

@@ -58,6 +58,7 @@ class FrameStore:
     drop_idle: bool
     features: tuple[Block, ...]  # the columns of each character feature, (T, P, E)
     schema: ObservationSchema
+    weight: npt.NDArray[np.float32]  # (G, P): how much a side's examples count in training
 
     @cached_property
     def augmenter(self) -> Augmenter:
@@ -108,6 +109,7 @@ class FrameStore:
             decided=controller[:, self.delay : self.delay + windows.width],
             target=controller[:, 1 + self.delay :],
             counts=self._counts(windows),
+            weight=self.weight[windows.game, windows.fighter],
             fighter=windows.fighter,
             stage=self.table.stage[windows.game],
             mirrored=windows.mirrored,
@@ -217,8 +219,9 @@ def build_store(
     features: Sequence[ActiveFeature] = (),
     delay: int = 0,
     drop_idle: bool = True,
+    weights: Sequence[Sequence[float]] | None = None,
 ) -> FrameStore:
-    """A store of `games` in memory; `fighters[g]` are those of game g to imitate."""
+    """A store of `games` in memory; `fighters[g]` are those of game g to imitate, `weights[g]` what they weigh."""
     stored = [pack(game) for game in games]
     arrays = [
         arrays_of(kept) | {feature.block: game_features(game, [feature]) for feature in features}
@@ -236,6 +239,7 @@ def build_store(
         features=features,
         delay=delay,
         drop_idle=drop_idle,
+        weights=weights,
     )
 
 
@@ -247,11 +251,19 @@ def store_of(
     features: Sequence[ActiveFeature] = (),
     delay: int = 0,
     drop_idle: bool = True,
+    weights: Sequence[Sequence[float]] | None = None,
 ) -> FrameStore:
-    """A store of the games in `table`, whose frames `source` has."""
+    """A store of the games in `table`, whose frames `source` has. With `weights`, one for each of `fighters`, sides
+    that weigh nothing are left out."""
+    weight = np.ones((len(table), 2), np.float32)
+    if weights is not None:
+        for game, (sides, theirs) in enumerate(zip(fighters, weights, strict=True)):
+            weight[game, list(sides)] = theirs
+        fighters = [[side for side in sides if weight[game, side] > 0] for game, sides in enumerate(fighters)]
     return FrameStore(
         table=table,
         sides=sides_of(table, fighters, delay),
+        weight=weight,
         source=source,
         delay=delay,
         drop_idle=drop_idle,

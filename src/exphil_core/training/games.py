@@ -43,6 +43,7 @@ class Games:
 
     table: GameTable
     fighters: tuple[tuple[int, ...], ...]
+    weights: tuple[tuple[float, ...], ...]  # one for each of them
     numbers: Longs  # (G,) in the cache, -1 where a game is in memory
     kept: dict[int, StoredGame]  # these
     cache: GameCache
@@ -53,8 +54,10 @@ class Games:
     def __len__(self) -> int:
         return len(self.table)
 
-    def store(self, chosen: Sequence[int], *, delay: int, drop_idle: bool) -> FrameStore:
-        """A store of some of the games."""
+    def store(
+        self, chosen: Sequence[int], *, delay: int, drop_idle: bool, weighted: bool = False
+    ) -> FrameStore:
+        """A store of some of the games, whose sides weigh what the user says or 1 each."""
         numbers = self.numbers[list(chosen)]
         cached: dict[str, GameSource] = {}
         there = numbers >= 0
@@ -70,6 +73,7 @@ class Games:
             features=self.features,
             delay=delay,
             drop_idle=drop_idle,
+            weights=[self.weights[game] for game in chosen] if weighted else None,
         )
 
 
@@ -155,6 +159,7 @@ def games_of(
     return Games(
         table=_table(cache, numbers, kept),
         fighters=tuple(selection.chosen[place].sides for place in there),
+        weights=tuple(selection.chosen[place].weights for place in there),
         numbers=numbers,
         kept=kept,
         cache=cache,

@@ -75,7 +75,8 @@ class Learner:
             )
         # Carried in fp32 whatever the step ran in.
         state = tuple(part.float() for part in state)
-        return (parts.float() @ self._weights_P)[tensors.counts].sum(), state
+        losses_BT = (parts.float() @ self._weights_P) * tensors.weight[:, None]
+        return losses_BT[tensors.counts].sum(), state
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         if self.config.precision == "bf16":

@@ -80,12 +80,13 @@ def prepare(
         train, held = (sorted(part, key=hashes.__getitem__) for part in split)
     else:
         train, held = games_of_state(state["data"], hashes)
-    # Idle stretches never count in validation: the canonical loss must not depend on a training setting.
-    training = games.store(train, delay=config.delay, drop_idle=config.drop_idle)
+    # Idle stretches never count in validation, nor do weights: the canonical loss must not depend on a training
+    # setting.
+    training = games.store(train, delay=config.delay, drop_idle=config.drop_idle, weighted=True)
     held_out = games.store(held, delay=config.delay, drop_idle=True)
     for name, frames in (("training", training), ("held-out", held_out)):
         if frames.example_count() == 0:
-            raise ExphilError(f"the {name} games hold no frame to imitate: nobody moves in them; add replays")
+            raise ExphilError(f"the {name} games hold no frame to imitate: {_why_empty(config)}; add replays")
     _warn_of_batch(run, training, reporter)
     schema = observation_schema([feature.entry.spec for feature in features])
     if state is not None and state["data"]["schema"] != schema.identity:
@@ -131,6 +132,10 @@ def games_of_state(data: Mapping[str, Any], hashes: Sequence[str]) -> tuple[list
         )
     train, held = ([places[game] for game in games] for games in wanted)
     return train, held
+
+
+def _why_empty(config: TrainConfig) -> str:
+    return "nobody moves in them" + (", or --weights leaves all of them out" if config.weights else "")
 
 
 def read_games(

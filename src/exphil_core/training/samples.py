@@ -88,6 +88,7 @@ class Frames:
     decided: Cells  # (B, T, 6)
     target: Cells  # (B, T, 6)
     counts: npt.NDArray[np.bool_]  # (B, T)
+    weight: npt.NDArray[np.float32]  # (B,)
     fighter: npt.NDArray[np.int8]  # (B,)
     stage: npt.NDArray[np.uint8]  # (B,)
     mirrored: npt.NDArray[np.bool_]  # (B,)
@@ -112,6 +113,7 @@ class Frames:
             decided=taken(self.decided),
             target=taken(self.target),
             counts=taken(self.counts),
+            weight=self.weight[lane],
             fighter=self.fighter[lane],
             stage=self.stage[lane],
             mirrored=mirrored,
@@ -139,6 +141,7 @@ def joined(parts: Sequence[Frames]) -> Frames:
                 "decided",
                 "target",
                 "counts",
+                "weight",
                 "fighter",
                 "stage",
                 "mirrored",
