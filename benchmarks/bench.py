@@ -8,17 +8,18 @@ Absolute times mislead on a shared machine; each ratio's two sides are interleav
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from data import figures as data_figures
+from timing import ROUNDS, interleaved, seconds
 
 from exphil_core.checkpoints.atomic import write_json
 from exphil_core.checkpoints.config_file import config_document, write_document
@@ -27,37 +28,15 @@ from exphil_core.checkpoints.registry_file import registry_text
 from exphil_core.config.resolve import resolve
 from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import load_plugins
-from exphil_core.replays.slp import _parsed, read_game
+from exphil_core.replays.sources import find_replays
 from exphil_core.sandbox import make_replays
 from exphil_core.training.batches import to_tensors
 from exphil_core.training.loop import Trainer
+from exphil_core.training.prefetch import ahead
 from exphil_core.training.prepare import Prepared, prepare
 from exphil_core.training.reporter import SilentReporter
 
-ROUNDS = 5
 BACKBONES = ("mlp", "lstm", "gru", "mamba", "sliding_window", "hybrid")
-
-
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def interleaved(first: Callable[[], object], second: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Median time of `first` as a multiple of that of `second`."""
-    first(), second()
-    pairs = [(seconds(first), seconds(second)) for _ in range(rounds)]
-    return round(statistics.median(a for a, _ in pairs) / statistics.median(b for _, b in pairs), 3)
-
-
-def reading(files: list[Path]) -> float:
-    """Rate of reading whole games (hashing and canonical columns included) against peppi's parsing alone."""
-
-    def all_of(work: Callable[[Path], object]) -> Callable[[], object]:
-        return lambda: [work(path) for path in files]
-
-    return round(1 / interleaved(all_of(read_game), all_of(_parsed)), 3)
 
 
 def bare_step(policy: Policy, trainer: Trainer, tensors: Any) -> None:
@@ -73,7 +52,7 @@ def bare_step(policy: Policy, trainer: Trainer, tensors: Any) -> None:
 def training(ready: Prepared, trainer: Trainer) -> dict[str, float]:
     """Rate of the real loop (batches cut, state carried, clipping) against bare steps on one batch in memory."""
     steps = 12
-    epoch = iter([])
+    epoch: Iterator[Any] = iter([])
 
     def loop() -> None:
         nonlocal epoch
@@ -82,7 +61,7 @@ def training(ready: Prepared, trainer: Trainer) -> dict[str, float]:
             if step is None or step.batch.counts.shape[0] < trainer.config.batch_size:
                 epoch = trainer.sampler.epoch(np.random.default_rng(0))
                 step = next(epoch)
-            trainer._step(step)
+            trainer.learner.update([step])
 
     first = next(iter(trainer.sampler.epoch(np.random.default_rng(0))))
     tensors = to_tensors(first.batch, ready.device)
@@ -91,15 +70,23 @@ def training(ready: Prepared, trainer: Trainer) -> dict[str, float]:
         for _ in range(steps):
             bare_step(ready.policy, trainer, tensors)
 
-    def cut() -> None:
-        batches = trainer.sampler.epoch(np.random.default_rng(0))
-        for _ in range(steps):
-            next(batches)
-
     return {
         "train_loop_vs_bare_step": round(1 / interleaved(loop, bare), 3),
-        "share_of_a_step_spent_cutting_batches": interleaved(cut, bare),
+        "share_of_time_waiting_for_data": waiting(trainer),
     }
+
+
+def waiting(trainer: Trainer) -> float:
+    """Share of an epoch in which the loop waits for the next batch."""
+    waited, began, store = 0.0, time.perf_counter(), trainer.sampler.store
+    steps = ahead(trainer.sampler.plans(np.random.default_rng(0)), store)
+    while True:
+        asked = time.perf_counter()
+        step = next(steps, None)
+        waited += time.perf_counter() - asked
+        if step is None:
+            return round(waited / (time.perf_counter() - began), 4)
+        trainer.learner.update([step])
 
 
 def listings() -> dict[str, float]:
@@ -167,11 +154,11 @@ def main(target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         files = make_replays(Path(scratch) / "replays", games=8, minutes=1.5, seed=0)
         result["registry_of_10000_models"] = registry(Path(scratch))
-        result["reading_vs_peppi"] = reading(files)
+        result["data"] = data_figures(find_replays([str(files[0].parent)]), Path(scratch))
         for backbone in BACKBONES:
             flags = {
                 "replays": tuple(map(str, files)), "backbone": backbone, "threads": "1", "batch_size":
-                "1024" if backbone == "mlp" else "8", "checkpoints": scratch,
+                "1024" if backbone == "mlp" else "8", "checkpoints": scratch, "cache_dir": f"{scratch}/training-cache",
             }  # fmt: skip
             run = resolve(manager, flags=flags)
             ready = prepare(run, manager, SilentReporter())
