@@ -158,7 +158,8 @@ def main(target: Path) -> None:
         for backbone in BACKBONES:
             flags = {
                 "replays": tuple(map(str, files)), "backbone": backbone, "threads": "1", "batch_size":
-                "1024" if backbone == "mlp" else "8", "checkpoints": scratch, "cache_dir": f"{scratch}/training-cache",
+                "1024" if backbone == "mlp" else "8", "checkpoints": scratch,
+                "cache_dir": f"{scratch}/training-cache",
             }  # fmt: skip
             run = resolve(manager, flags=flags)
             ready = prepare(run, manager, SilentReporter())
