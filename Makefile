@@ -14,7 +14,7 @@ help:
 	@echo "make demo      train a model on games that the project makes itself"
 	@echo "make test      lint, types and tests (under 5 minutes)"
 	@echo "make test-all  the slow tests: kill storms, clean environments"
-	@echo "make docs      write docs/cli.md anew"
+	@echo "make docs      write docs/cli.md and docs/observation.md anew"
 	@echo "make bench     measure speed, as ratios, into bench.json and bench-models.json"
 	@echo "make install   only the virtual environment in $(VENV)"
 	@echo "make clean     remove what the others made"
@@ -48,6 +48,7 @@ format: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m exphil_core.cli.reference docs/cli.md
+	$(BIN)/python -m exphil_core.features.reference docs/observation.md
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench.py bench.json

@@ -12,6 +12,8 @@ import pytest
 
 from exphil_core.config.files import read_settings
 from exphil_core.config.resolve import resolve
+from exphil_core.features.reference import reference as observation_reference
+from exphil_core.features.schema import observation_schema
 from exphil_core.plugin_manager import PluginManager
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,14 @@ def test_the_reference_is_what_the_commands_say() -> None:
         command, check=True, capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"}
     )
     assert (ROOT / "docs/cli.md").read_text(encoding="utf-8") == made.stdout, "run `make docs`"
+
+
+def test_the_table_of_columns_is_what_the_schema_says() -> None:
+    page = (ROOT / "docs/observation.md").read_text(encoding="utf-8")
+    assert page == observation_reference(), "run `make docs`"
+    for column in (*observation_schema().columns, *observation_schema().ids):
+        base = re.sub(r"^(own|opponent)_(partner_|item_\d_)?", "", column.name)
+        assert f"`{column.name}`" in page or f"`{base}`" in page, column.name
 
 
 def test_the_readme_begins_with_the_two_commands_that_the_makefile_has() -> None:

@@ -102,6 +102,14 @@ def test_a_loaded_policy_is_the_trained_one(small_run: Run, manager: PluginManag
     assert description["observation"]["id"] == model.entry.schema
 
 
+def test_a_policy_is_refused_for_data_of_another_schema(small_run: Run, manager: PluginManager) -> None:
+    path = files(small_run())["policy"]
+    load_policy(path, manager, observation_schema())
+    feature = manager.get("exphil_character_features", "teleport").spec
+    with pytest.raises(ExphilError, match=r"the model doesn't know own_teleport_\w+, .*train it anew"):
+        load_policy(path, manager, observation_schema([feature]))
+
+
 def test_two_runs_in_the_same_second_get_two_names(small_run: Run) -> None:
     ids = [small_run().entry.id for _ in range(3)]
     assert ids == ["gru_20260119_123456", "gru_20260119_123456_2", "gru_20260119_123456_3"]

@@ -171,7 +171,7 @@ STATE_COLUMNS: tuple[Column, ...] = (
 _FLAG: dict[str, Any] = {"unit": "0 or 1", "scale": 1.0, "low": 0, "high": 1}
 # Each says whether the column of the same fighter beside it is known; one of each group suffices.
 KNOWN_COLUMNS: tuple[tuple[Column, str], ...] = tuple(
-    (Column(name=group.known, **_FLAG, mask=group.name, libmelee="1", umi="1"), column)
+    (Column(name=group.known, **_FLAG, mask=group.name, since="-", libmelee="1", umi="1"), column)
     for group, column in zip(
         MASKS, ("speed_y", "hitlag", "hitstun", "airborne", "invulnerable"), strict=False
     )
@@ -228,8 +228,8 @@ STAGE_COLUMNS: tuple[Column, ...] = (
     *_platform_columns("platform_right", "platform_left", **_MOVING),
     *_platform_columns("platform_top"),
     *_platform_columns("randall", libmelee="by frame number", umi="by frame number"),
-    Column(name="platforms_known", **_FLAG, mask="platforms", libmelee="1", umi="1"),
-    Column(name="form_known", **_FLAG, mask="form", libmelee="1", umi="0 on Stadium"),
+    Column(name="platforms_known", **_FLAG, mask="platforms", since="-", libmelee="1", umi="1"),
+    Column(name="form_known", **_FLAG, mask="form", since="-", libmelee="1", umi="0 on Stadium"),
 )
 _ITEM: dict[str, Any] = _unknowable("items", "3.6")
 ITEM_COLUMNS: tuple[Column, ...] = (
@@ -248,7 +248,7 @@ ITEM_COLUMNS: tuple[Column, ...] = (
         umi=TRUNCATED,
     ),
 )
-ITEMS_KNOWN = Column(name="items_known", **_FLAG, mask="items", libmelee="1", umi="1")
+ITEMS_KNOWN = Column(name="items_known", **_FLAG, mask="items", since="-", libmelee="1", umi="1")
 _OWN: dict[str, Any] = {"mask": DECIDED, "since": "-", "libmelee": "our own", "umi": "our own"}
 DECIDED_COLUMNS: tuple[Column, ...] = (
     *(
