@@ -56,7 +56,39 @@ static void step(long B, long E, long N, long K, long R) {
   for (auto* one : all) delete one;
 }
 
+static void draw_controllers(long n, long width, long cells_x, long cells_y, bool told) {
+  std::vector<std::vector<float>*> all;
+  auto make = [&](long floats) { return tensor(all, floats, 1.0f); };
+  std::vector<PartArguments> parts;
+  for (long cells : {cells_x, cells_y}) {
+    const bool given = !parts.empty();
+    const long rows = given ? cells_x : 1;
+    PartArguments part = {make(width), make(width), make(cells * width), make(cells), make(width), make(1),
+                          make(rows * cells), make(rows)};
+    for (long i = 0; i < rows; i++) const_cast<float*>(part.odds)[i] = 0.5f;
+    if (told && !given) part.told_value = make(cells * width), part.told_change = make(2 * width);
+    part.cells = cells, part.given_x = given;
+    parts.push_back(part);
+  }
+  std::vector<int64_t> last(2 * n), chosen(2 * n);
+  std::vector<double> uniform(2 * n);
+  std::vector<uint8_t> possible(cells_x * cells_y, 1);
+  for (long i = 0; i < 2 * n; i++) last[i] = i % (i % 2 ? cells_y : cells_x), uniform[i] = (i * 37 % 100) / 100.0;
+  DrawArguments a = {parts.data(), make(n * width), last.data(), uniform.data(), possible.data(), chosen.data()};
+  a.count = n, a.width = width, a.parts_count = 2, a.most_cells = cells_x > cells_y ? cells_x : cells_y, a.threads = 1;
+  a.norm_epsilon = 1e-5f, a.impossible = -1e9f;
+  for (float temperature : {0.0f, 1.0f}) {
+    a.temperature = temperature;
+    if (exphil_draw(&a)) abort();
+    for (long i = 0; i < 2 * n; i++)
+      if (chosen[i] < 0 || chosen[i] >= (i % 2 ? cells_y : cells_x)) abort();
+  }
+  for (auto* one : all) delete one;
+}
+
 int main() {
+  for (long width : {1, 5, 16, 33})
+    for (long cells : {1, 3, 17}) draw_controllers(4, width, cells, cells + 2, width > 5);
   for (long T : {1, 2, 31, 32, 33, 64, 65, 100})
     for (long E : {1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 50, 64, 65})
       for (long N : {1, 3, 16, 17}) scan(2, T, E, N);

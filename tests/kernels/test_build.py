@@ -166,7 +166,7 @@ def test_sources_travel_with_the_package() -> None:
     from importlib.resources import files
 
     names = {path.name for path in files("exphil_core.kernels").joinpath("native").iterdir()}
-    assert {"kernel.cpp", "scan.h", "convolution.h", "step.h", "vectors.h", "memory.h"} <= names
+    assert {"kernel.cpp", "scan.h", "convolution.h", "step.h", "draw.h", "vectors.h", "memory.h"} <= names
 
 
 @pytest.mark.all_only

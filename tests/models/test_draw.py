@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from exphil_core.kernels.library import attempt, force_kernel
 from exphil_core.models.draw import draw_controllers
 from exphil_core.models.head import AUTOREGRESSIVE, GIVEN_X, IMPOSSIBLE, INDEPENDENT, PolicyHead
 from exphil_core.models.prior import fit_prior
@@ -28,6 +30,16 @@ def head(request: pytest.FixtureRequest, demo_games: list[Game]) -> PolicyHead:
     for layer in (*head.logits, *head.copies):
         nn.init.normal_(layer.weight, std=0.5)
     return head
+
+
+@pytest.fixture(params=["kernel", "numpy"], autouse=True)
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With the CPU kernel and without."""
+    if request.param == "kernel" and attempt().kernel is None:
+        pytest.skip(attempt().why)
+    force_kernel("off" if request.param == "numpy" else None)
+    yield
+    force_kernel(None)
 
 
 @pytest.fixture

@@ -20,12 +20,13 @@ LAYOUT = 1
 _POINTER, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 
 
-def _structure(name: str, pointers: str, numbers: str) -> type[ctypes.Structure]:
-    fields = [(word, _POINTER) for word in pointers.split()] + [(word, _NUMBER) for word in numbers.split()]
+def _structure(name: str, pointers: str, numbers: str, floats: str = "") -> type[ctypes.Structure]:
+    kinds = ((_POINTER, pointers), (_NUMBER, numbers), (ctypes.c_float, floats))
+    fields = [(word, kind) for kind, words in kinds for word in words.split()]
     return type(name, (ctypes.Structure,), {"_fields_": fields})
 
 
-# As in native/scan.h, native/convolution.h and native/step.h.
+# As in native/scan.h, native/convolution.h, native/step.h and native/draw.h.
 ScanArguments = _structure(
     "ScanArguments",
     "u step b c gate A D bias before y last ungated checkpoints dy dlast du dstep db dc dgate dA dD dbias dbefore",
@@ -41,6 +42,17 @@ StepArguments = _structure(
     "StepArguments",
     "entering filter filter_bias projection step_weight step_bias A_log D past before y past_after after",
     "batch channels states taps rank threads",
+)
+PartArguments = _structure(
+    "PartArguments",
+    "norm_weight norm_bias weight bias copy copy_bias base odds told_value told_change",
+    "cells given_x",
+)
+DrawArguments = _structure(
+    "DrawArguments",
+    "parts z last uniform possible chosen",
+    "count width parts_count most_cells threads",
+    "temperature norm_epsilon impossible",
 )
 
 

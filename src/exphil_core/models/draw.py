@@ -1,14 +1,16 @@
 """Drawing controllers on the CPU, for play.
 
-A small operation takes torch 1.5 to 7 µs, and finding a module's weight 3; a controller in six parts needs two
-hundred operations and eighty weights. Here torch does the three large operations of each part, numpy the rest on the
-same memory, and the weights are looked up once.
+In one call of the CPU kernel where there is one. Without it torch would take a millisecond: a small operation costs it
+1.5 to 7 µs and finding a module's weight 3, and a controller in six parts needs two hundred and eighty of these. So
+torch does the large operations of each part, numpy the rest on the same memory, and the weights are looked up once.
 
 Shapes: n games, H backbone width, Z head width, V cells of a part.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +20,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from exphil_core.kernels.library import DrawArguments, PartArguments, kernel
+from exphil_core.kernels.scan import kernel_takes
 
 Floats = npt.NDArray[np.float32]
 Cells = npt.NDArray[np.int64]
@@ -41,8 +46,32 @@ class PartWeights:
     told_value: Floats | None
     told_change: Floats | None
 
+    def as_arguments(self) -> ctypes.Structure:
+        """Where all that lies."""
+        tensors = {
+            "norm_weight": self.norm[1],
+            "norm_bias": self.norm[2],
+            "weight": self.logits[0],
+            "bias": self.logits[1],
+        }
+        arrays = {
+            "copy": self.copy_Z,
+            "copy_bias": self.copy_bias,
+            "base": self.base,
+            "odds": self.odds,
+            "told_value": self.told_value,
+            "told_change": self.told_change,
+        }
+        return PartArguments(
+            cells=len(self.logits[1]),
+            given_x=self.given_x,
+            **{name: tensor.data_ptr() for name, tensor in tensors.items()},
+            **{name: None if array is None else array.ctypes.data for name, array in arrays.items()},
+        )
 
-@attrs.frozen(eq=False)
+
+# Without slots: what it makes of itself for the kernel is kept beside.
+@attrs.frozen(eq=False, slots=False)
 class HeadWeights:
     """A head's weights where they lie: what changes them in place changes them here."""
 
@@ -50,6 +79,12 @@ class HeadWeights:
     parts: tuple[PartWeights, ...]
     possible_VV: npt.NDArray[np.bool_]
     impossible: float
+
+    @functools.cached_property
+    def as_arguments(self) -> tuple[ctypes.Array[ctypes.Structure], int]:
+        """The parts as native/draw.h wants them, and the most cells of a part."""
+        made = (PartArguments * len(self.parts))(*(part.as_arguments() for part in self.parts))
+        return made, max(len(part.logits[1]) for part in self.parts)
 
 
 def memory(tensor: Tensor | Any) -> npt.NDArray[Any]:
@@ -70,6 +105,8 @@ def draw_controllers(
 ) -> Tensor:
     """What `PolicyHead.sample` gives: controllers (n, 6), drawn at a temperature, or the likeliest parts at 0."""
     z_nZ = F.linear(y_nH.float(), *head.enter)
+    if kernel_takes(z_nZ):
+        return _by_kernel(head, z_nZ, last_n6, temperature, generator)
     shared_nZ: Floats = z_nZ.numpy()
     last: Cells = last_n6.numpy()
     uniform = torch.rand(last.shape, generator=generator, dtype=torch.float64).numpy()
@@ -82,6 +119,36 @@ def draw_controllers(
             changed_n = (value_n != last[:, index]).astype(np.int64)
             shared_nZ += part.told_value[value_n] + part.told_change[changed_n]
     return torch.from_numpy(chosen)
+
+
+def _by_kernel(
+    head: HeadWeights, z_nZ: Tensor, last_n6: Tensor, temperature: float, generator: torch.Generator | None
+) -> Tensor:
+    """The same in one call."""
+    parts, most_cells = head.as_arguments
+    uniform = torch.rand(last_n6.shape, generator=generator, dtype=torch.float64)
+    last_n6 = last_n6.contiguous()
+    chosen = torch.empty_like(last_n6)
+    arguments = DrawArguments(
+        parts=ctypes.addressof(parts),
+        z=z_nZ.data_ptr(),
+        last=last_n6.data_ptr(),
+        uniform=uniform.data_ptr(),
+        possible=head.possible_VV.ctypes.data,
+        chosen=chosen.data_ptr(),
+        count=len(z_nZ),
+        width=z_nZ.shape[1],
+        parts_count=len(head.parts),
+        most_cells=most_cells,
+        threads=torch.get_num_threads(),
+        temperature=temperature,
+        norm_epsilon=head.parts[0].norm[3],
+        impossible=head.impossible,
+    )
+    found = kernel()
+    assert found is not None
+    found.call("draw", arguments)
+    return chosen
 
 
 def _logits(head: HeadWeights, index: int, z_nZ: Tensor, last: Cells, chosen: Cells, lanes: Cells) -> Floats:

@@ -64,6 +64,10 @@ class PolicyHead(nn.Module):
             self.register_buffer(f"odds_{part}", torch.zeros(odds_shape))
         self.register_buffer("possible", torch.from_numpy(STICK_CELLS.copy()), persistent=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was gathered for drawing: a copy gathers its own."""
+        return {**self.__dict__, "_drawing": None}
+
     def _buffer(self, name: str) -> Tensor:
         buffer = getattr(self, name)
         assert isinstance(buffer, Tensor)

@@ -8,6 +8,7 @@ static inline long thread_number() { return 0; }
 #include <initializer_list>
 
 #include "convolution.h"
+#include "draw.h"
 #include "scan.h"
 #include "step.h"
 
@@ -22,6 +23,8 @@ int exphil_scan_forward(const ScanArguments* arguments) { return scan_forward(*a
 int exphil_scan_backward(const ScanArguments* arguments) { return scan_backward(*arguments); }
 
 int exphil_mamba_step(const StepArguments* arguments) { return mamba_step(*arguments); }
+
+int exphil_draw(const DrawArguments* arguments) { return draw(*arguments); }
 
 int exphil_convolution_forward(const ConvolutionArguments* arguments) {
   return arguments->taps == 4 ? convolve<4>(*arguments) : convolve<0>(*arguments);
