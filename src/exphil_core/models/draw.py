@@ -1,8 +1,8 @@
 """Drawing controllers on the CPU, for play.
 
-In one call of the CPU kernel where there is one. Without it torch would take a millisecond: a small operation costs it
-1.5 to 7 µs and finding a module's weight 3, and a controller in six parts needs two hundred and eighty of these. So
-torch does the large operations of each part, numpy the rest on the same memory, and the weights are looked up once.
+In one call of the CPU kernel where there is one. Without it torch would take a millisecond: a small operation costs
+it 1.5 to 7 µs and finding a module's weight 3, and a controller in six parts needs 280 of these. So torch does the
+large operations of each part, numpy the rest on the same memory, and the weights are looked up once.
 
 Shapes: n games, H backbone width, Z head width, V cells of a part.
 """
