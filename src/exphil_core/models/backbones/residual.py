@@ -79,11 +79,14 @@ class ResidualStack(Backbone):
 
     def _run(self, x: Tensor, state: State, one_frame: bool) -> tuple[Tensor, State]:
         carried: list[Tensor] = []
-        for index, mixer in enumerate(self._mixers()):
-            x = self.resize[index](x)
+        layers = zip(self.resize, self.norms, self._mixers(), self.dropouts, strict=True)
+        for resize, norm, mixer, dropout in layers:
+            # Calling a module that does nothing takes 5 µs, of a frame's few hundred.
+            if not isinstance(resize, nn.Identity):
+                x = resize(x)
             before = state[len(carried) : len(carried) + mixer.parts]
             run = mixer.step if one_frame else mixer
-            y, after = run(self.norms[index](x), before)
-            x = x + self.dropouts[index](y)
+            y, after = run(norm(x), before)
+            x = x + (dropout(y) if self.training else y)
             carried += after
         return self.last_norm(x), tuple(carried)
