@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exphil_core.replays.filters import target_rows
 from exphil_core.replays.game import Game
+from exphil_core.replays.idle import target_rows
 from exphil_core.training import sampling
 from exphil_core.training.frames import FrameStore, build_store
 from exphil_core.training.prefetch import ahead
