@@ -50,7 +50,6 @@ def cached(files: Sequence[ReplayFile], folder: Path, workers: int = 1) -> None:
         sink = CacheSink(Path(scratch) / "rows", np.zeros(0, "S32"), GameFilter(any_player=True))
         with ReplayIndex(Path(scratch)) as index:
             look_at(files, index, sink=sink, workers=workers)
-        sink.close()
 
 
 def copies(files: Sequence[ReplayFile], folder: Path, times: int) -> list[ReplayFile]:
@@ -64,8 +63,8 @@ def copies(files: Sequence[ReplayFile], folder: Path, times: int) -> list[Replay
 
 def reading(files: Sequence[ReplayFile], scratch: Path) -> dict[str, float]:
     """Rate of caching against peppi's parsing alone, and of two processes against one, without their start."""
-    ratio = interleaved(lambda: cached(files, scratch), lambda: [parse(file.path) for file in files])
-    many = copies(files, scratch / "many", -(-240 // len(files)))
+    many = copies(files, scratch / "many", -(-256 // len(files)))
+    ratio = interleaved(lambda: cached(many, scratch), lambda: [parse(file.path) for file in many], 3)
     few = many[: len(many) // 4]
 
     def marginal(workers: int) -> float:
@@ -101,7 +100,6 @@ def multiplied(source: Path, folder: Path, count: int) -> None:
         if number % 64 == 63:
             writer.flush()
     writer.flush()
-    writer.close()
 
 
 def feeding(folder: Path) -> dict[str, float]:
@@ -183,7 +181,6 @@ def figures(files: Sequence[ReplayFile], scratch: Path) -> dict[str, Any]:
     sink = CacheSink(rows, np.zeros(0, "S32"), GameFilter(any_player=True))
     with ReplayIndex(scratch / "cache") as index:
         look_at(files, index, sink=sink, workers=1)
-    sink.close()
     frames = int(store_in(rows).table.frames.sum())
     size = sum(path.stat().st_size for path in rows.iterdir() if path.is_file())
     result["bytes_a_frame"] = round(size / frames, 1)

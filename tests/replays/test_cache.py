@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exphil_core.checkpoints.running import running
 from exphil_core.replays import shards
 from exphil_core.replays.cache import GameCache, facts_of, info_of, rows_folder
 from exphil_core.replays.cache_upkeep import cache_size, clear, verify
@@ -42,7 +43,6 @@ def write(folder: Path, games: list[Game]) -> str:
         stored = pack(game)
         writer.add(facts_of(stored), arrays_of(stored))
     writer.flush()
-    writer.close()
     (name,) = set(shard_names(folder)) - before
     return name
 
@@ -190,21 +190,15 @@ def test_what_a_run_has_open_survives_a_deleted_cache(make_game: Any, tmp_path: 
 
 def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(make_game: Any, tmp_path: Path) -> None:
     whole = write(tmp_path, [make_game(50, 1)])
-    living = ShardWriter(tmp_path)
-    stored = pack(make_game(60, 2))
-    living.add(facts_of(stored), arrays_of(stored))
-    living.flush()
-    mine = living._writer
-    for name in ("dead-3.bin", ".dead-4.bin.tmp-0123456789ab", f"{mine}-9.bin", f".{mine}-9.json.tmp-00"):
-        (tmp_path / name).write_bytes(b"half")
-    assert len(GameCache(tmp_path)) == 2
-    left = {path.name for path in tmp_path.iterdir() if path.is_file()}
-    assert left == {f"{whole}.bin", f"{whole}.json", f"{mine}-0.bin", f"{mine}-0.json"} | {
-        f"{mine}-9.bin", f".{mine}-9.json.tmp-00"
-    }  # fmt: skip
-    living.close()
+    with running(tmp_path, "living"):
+        for name in ("dead-3.bin", ".dead-4.bin.tmp-0123456789ab", "living-9.bin", ".living-9.json.tmp-00"):
+            (tmp_path / name).write_bytes(b"half")
+        assert len(GameCache(tmp_path)) == 1
+        left = {path.name for path in tmp_path.iterdir() if path.is_file()}
+        assert left == {f"{whole}.bin", f"{whole}.json", "living-9.bin", ".living-9.json.tmp-00"}
     GameCache(tmp_path)
-    assert f"{mine}-9.bin" not in {path.name for path in tmp_path.iterdir()}
+    left = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert left == {f"{whole}.bin", f"{whole}.json"}
 
 
 def facts(game: Game) -> FileFacts:
@@ -231,7 +225,6 @@ def test_a_full_disk_loses_nothing_that_was_whole(
     sink.flush()
     monkeypatch.undo()
     sink.add(games[2], facts(games[2]))
-    sink.close()
     assert set(read(tmp_path)) == {games[0].info.sha256}
     assert len([path for path in tmp_path.iterdir() if path.is_file()]) == 2
 
@@ -249,7 +242,6 @@ def test_a_sink_takes_each_content_once_and_travels_to_other_processes(
         sink.add(game, facts(game))
         assert not sink.wants(facts(game))
         sink.flush()
-        sink.close()
         again = CacheSink(tmp_path, GameCache(tmp_path).hashes, GameFilter(any_player=True))
         assert not again.wants(facts(game))
         assert again.wants(facts(make_game(100, 2)))
@@ -265,7 +257,6 @@ def _write_many(folder: str, seed: int, count: int) -> None:
         stored = pack(made_up_game(400, seed + number))
         writer.add(facts_of(stored), arrays_of(stored))
         writer.flush()
-    writer.close()
 
 
 def test_two_writers_and_a_cleaner_at_once_lose_nothing(tmp_path: Path, make_game: Any, same: Any) -> None:
@@ -336,4 +327,3 @@ def test_a_large_shard_is_written_before_it_fills_the_memory(
         writer.add(facts_of(stored), arrays_of(stored))
     # 48,000 bytes each.
     assert len(shard_names(tmp_path)) == 2
-    writer.close()

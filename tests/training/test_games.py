@@ -229,7 +229,6 @@ def filled(folder: Path, make: Any, count: int) -> GameCache:
         if seed % 10 == 9:
             writer.flush()
     writer.flush()
-    writer.close()
     return GameCache(folder)
 
 

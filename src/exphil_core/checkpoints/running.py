@@ -51,6 +51,8 @@ def _taken(path: Path) -> BaseFileLock | None:
             lock.acquire()
         except Timeout:
             return None
+        except FileNotFoundError:
+            continue  # whoever was last removed the folder that we had just made
         if path.exists():
             return lock
         lock.release()  # whoever had it before has just removed the file: ours would be a lock on nothing

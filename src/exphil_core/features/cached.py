@@ -59,16 +59,13 @@ def make_columns(
     if not len(missing):
         return columns
     writer, done, held = ShardWriter(folder), 0, 0
-    try:
-        for _, stored in rows.games(missing):
-            array = game_features(unpack(stored), [feature])
-            writer.add({"sha256": stored.info.sha256}, {feature.block: array})
-            done, held = done + 1, held + array.nbytes
-            if held > SHARD_BYTES // 8:
-                writer.flush()
-                held = 0
-            progress(done)
-        writer.flush()
-    finally:
-        writer.close()
+    for _, stored in rows.games(missing):
+        array = game_features(unpack(stored), [feature])
+        writer.add({"sha256": stored.info.sha256}, {feature.block: array})
+        done, held = done + 1, held + array.nbytes
+        if held > SHARD_BYTES // 8:
+            writer.flush()
+            held = 0
+        progress(done)
+    writer.flush()
     return GameCache(folder)

@@ -63,10 +63,6 @@ class CacheSink:
         with self._until_refused():
             self._writer.flush()
 
-    def close(self) -> None:
-        """The last one was added."""
-        self._writer.close()
-
     @contextlib.contextmanager
     def _until_refused(self) -> Iterator[None]:
         try:

@@ -105,12 +105,11 @@ class ShardWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._writer, self._number = secrets.token_hex(8), 0
-        self._held = contextlib.ExitStack()
         self._games: list[tuple[Mapping[str, Any], Mapping[str, Array]]] = []
         self._bytes = 0
 
     def add(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """One game: `facts` are plain values, among them its content's `sha256`. Large shards are written at once."""
+        """One game: `facts` are plain values, among them its content's `sha256`. Much at once is written at once."""
         self._games.append((facts, arrays))
         self._bytes += sum(array.nbytes for array in arrays.values())
         if self._bytes >= SHARD_BYTES:
@@ -122,26 +121,22 @@ class ShardWriter:
         games, self._games, self._bytes = self._games, [], 0
         if not games:
             return
-        if self._number == 0:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # Tells others that our unfinished files are no leftovers.
-            self._held.enter_context(running(self.folder, self._writer))
+        self.folder.mkdir(parents=True, exist_ok=True)
         name = f"{self._writer}-{self._number}"
         self._number += 1
+        # Tells others that our unfinished files are no leftovers.
+        with running(self.folder, self._writer):
+            self._write(name, _Layout(games))
+
+    def _write(self, name: str, layout: _Layout) -> None:
         data = self.folder / (name + DATA)
         try:
-            layout = _Layout(games)
             write_bytes(data, layout.blocks())
             text = json.dumps(layout.document(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
             write_bytes(self.folder / (name + INDEX), text.encode())
         except BaseException:
             data.unlink(missing_ok=True)
             raise
-
-    def close(self) -> None:
-        """No more will come. What was not flushed is forgotten."""
-        self._games = []
-        self._held.close()
 
 
 class _Layout:

@@ -5,7 +5,6 @@ Games that the cache can't take (a full disk, a folder that can't be written) ar
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -133,7 +132,7 @@ def select_games(
         finally:
             reporter.finish()
 
-    with ReplayIndex(folder, reporter.line) as index, contextlib.closing(sink):
+    with ReplayIndex(folder, reporter.line) as index:
         # A sample can be drawn only when all are known; without one, facts and rows come in one pass.
         facts = look(files, "reading replays", None if wanted.max_files else sink)
         selection = select(files, facts, wanted)
