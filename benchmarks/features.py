@@ -1,0 +1,284 @@
+"""What character features bring: the same run with and without one, compared where it matters.
+
+    python benchmarks/features.py sandbox --seeds 3 --out features.json
+    python benchmarks/features.py real --replays ~/Slippi --out real.json
+
+Each pair of runs differs in the feature alone (games, seed, steps). Scores are nats a frame on held-out games, on all
+frames and on those that matter; the difference is taken game by game, with an interval over games.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from exphil_core.config.resolve import resolve
+from exphil_core.features.schema import SCHEMA_VERSION
+from exphil_core.melee.characters import BY_NAME
+from exphil_core.plugin_manager import PluginManager, load_plugins
+from exphil_core.replays.game import Game
+from exphil_core.replays.slp import read_game
+from exphil_core.sandbox import make_replays
+from exphil_core.testing.plugins import manager_with
+from exphil_core.training.batches import carried_state, to_tensors
+from exphil_core.training.loop import Trainer
+from exphil_core.training.prepare import Prepared, prepare
+from exphil_core.training.reporter import SilentReporter
+from exphil_core.training.sampling import validation_plans
+
+Mask = npt.NDArray[np.bool_]
+# Frames after an appearance in which it is answered, those of the teleport itself not counted.
+ANSWER = 45
+TELEPORTS = range(353, 359)
+BOMBS, EXPLODING = (0x3A, 0x3B), 5
+# Two-sided 95 % of Student's distribution, by degrees of freedom; beyond the table the normal one's.
+T95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 8: 2.31, 10: 2.23, 15: 2.13, 20: 2.09, 30: 2.04}
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """A feature, the games that it is tried on, and the frames (T,) of a fighter where it matters."""
+
+    feature: str
+    cast: tuple[str, ...]
+    pattern: str
+    flags: dict[str, Any]
+    matters: Callable[[Game, int], Mask]
+
+
+def facing_a_teleport(game: Game, fighter: int) -> Mask:
+    """From the start of the opponent's Teleport to `ANSWER` frames after it."""
+    foe = 1 - fighter
+    mewtwo = game.character_TP[:, foe] == BY_NAME["mewtwo"].internal
+    return lasting(mewtwo & np.isin(game.action_TP[:, foe], TELEPORTS), ANSWER)
+
+
+def around_a_teleport(game: Game, fighter: int) -> Mask:
+    """The same for one's own or the opponent's."""
+    return facing_a_teleport(game, fighter) | facing_a_teleport(game, 1 - fighter)
+
+
+def bomb_out(game: Game, fighter: int) -> Mask:
+    """Somebody's bomb is there and hasn't gone off."""
+    items = game.items
+    out = np.zeros(len(game), bool)
+    out[items.frame()[np.isin(items.type, BOMBS) & (items.state != EXPLODING)]] = True
+    return out
+
+
+def item_out(game: Game, fighter: int) -> Mask:
+    """Either fighter has an item out."""
+    return np.diff(game.items.offset) > 0
+
+
+def lasting(happens: Mask, frames: int) -> Mask:
+    """True where it happened at most `frames` frames ago."""
+    at = np.arange(len(happens))
+    last = np.maximum.accumulate(np.where(happens, at, -frames - 1))
+    return at - last <= frames
+
+
+SANDBOX = (
+    Case(
+        feature="teleport", cast=("mewtwo", "marth"), pattern="", flags={"opponent": "mewtwo"},
+        matters=facing_a_teleport,
+    ),
+    Case(feature="item-tracking", cast=("link", "marth"), pattern="", flags={}, matters=bomb_out),
+)  # fmt: skip
+REAL = (
+    Case(
+        feature="teleport", cast=(), pattern="*mewtwo*.slp", flags={"any_player": True},
+        matters=around_a_teleport,
+    ),
+    Case(feature="item-tracking", cast=(), pattern="*link*.slp", flags={"any_player": True}, matters=item_out),
+)  # fmt: skip
+
+
+@torch.no_grad()
+def losses(ready: Prepared) -> Iterator[tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+    """Of each held-out side piece by piece: game, fighter, rows observed, nats of what followed."""
+    policy = ready.policy.eval()
+    state = policy.initial_state(0)
+    for plan in validation_plans(ready.held_out, 32, 256):
+        step = plan.step(ready.held_out)
+        tensors = to_tensors(step.batch, ready.device)
+        state = carried_state(policy, state, step, ready.device)
+        parts, state = policy.loss(tensors.floats, tensors.ids, tensors.decided, tensors.target, state)
+        nats = parts.sum(-1).cpu().numpy().astype(np.float64)
+        windows = plan.windows
+        for lane in range(len(windows)):
+            columns = np.flatnonzero(step.batch.counts[lane])
+            rows = int(windows.start[lane]) + columns
+            yield int(windows.game[lane]), int(windows.fighter[lane]), rows, nats[lane, columns]
+
+
+def scores(ready: Prepared, games: dict[str, Game], case: Case) -> dict[str, list[float]]:
+    """Of each held-out game: summed nats and frames, of all frames and of those that matter."""
+    hashes = ready.held_out.table.hashes()
+    masks: dict[tuple[int, int], Mask] = {}
+    sums: dict[str, list[float]] = {}
+    for index, fighter, rows, nats in losses(ready):
+        game = games[hashes[index]]
+        if (index, fighter) not in masks:
+            masks[index, fighter] = case.matters(game, fighter)
+        chosen = masks[index, fighter][rows]
+        total = sums.setdefault(hashes[index], [0.0, 0.0, 0.0, 0.0])
+        for place, value in enumerate((nats.sum(), len(nats), nats[chosen].sum(), chosen.sum())):
+            total[place] += float(value)
+    return sums
+
+
+def run(
+    case: Case, folder: str, seed: int, on: bool, manager: PluginManager, flags: dict[str, Any]
+) -> Prepared:
+    """One trained policy, with the games that were held out."""
+    settings = {
+        "replays": (folder,), "seed": str(seed), "device": "cpu",
+        "validation_fraction": "0.3", **case.flags, **flags,
+    }  # fmt: skip
+    if on:
+        settings["features"] = case.feature
+    resolved = resolve(manager, flags=settings)
+    ready = prepare(resolved, manager, SilentReporter())
+    trainer = Trainer(
+        resolved.config, ready.policy, ready.training, ready.held_out, ready.prior, SilentReporter()
+    )
+    trainer.run(lambda result: print(f"    {result.validation.val_loss:.3f}", end="", flush=True))
+    return ready
+
+
+def compare(
+    case: Case, folder: str, seeds: int, manager: PluginManager, flags: dict[str, Any]
+) -> dict[str, Any]:
+    """The figures of one feature."""
+    found = [read_game(path, any_player=True) for path in sorted(Path(folder).rglob("*.slp"))]
+    games = {game.info.game_hash: game for game in found}
+    told: dict[bool, list[dict[str, list[float]]]] = {False: [], True: []}
+    for seed in range(seeds):
+        for on in (False, True):
+            print(f"{case.feature} {'on' if on else 'off'}, seed {seed}:", end="", flush=True)
+            told[on].append(scores(run(case, folder, seed, on, manager, flags), games, case))
+            print()
+    return {
+        "feature": case.feature, "games": len(games), "seeds": seeds, "schema": SCHEMA_VERSION,
+        "all": summary(told, 0), "where it matters": summary(told, 2),
+    }  # fmt: skip
+
+
+def summary(told: dict[bool, list[dict[str, list[float]]]], first: int) -> dict[str, Any]:
+    """Means over frames, seed by seed, and the mean gain a game (over seeds) with its 95 % interval."""
+
+    def mean(sums: dict[str, list[float]]) -> float:
+        return sum(s[first] for s in sums.values()) / max(sum(s[first + 1] for s in sums.values()), 1)
+
+    held_out = [name for name, s in told[True][0].items() if s[first + 1] > 0]
+    pairs = list(zip(told[False], told[True], strict=True))
+    gains = [
+        statistics.fmean((off[name][first] - on[name][first]) / on[name][first + 1] for off, on in pairs)
+        for name in held_out
+    ]
+    margin = float("nan")
+    if len(gains) > 1:
+        freedom = len(gains) - 1
+        factor = next((t for most, t in T95.items() if freedom <= most), 1.96)
+        margin = factor * statistics.stdev(gains) / len(gains) ** 0.5
+    return {
+        "off": [mean(sums) for sums in told[False]], "on": [mean(sums) for sums in told[True]],
+        "frames": int(sum(s[first + 1] for s in told[True][0].values())), "held out": len(held_out),
+        "gain a game": statistics.fmean(gains), "margin": margin,
+        "better": sum(gain > 0 for gain in gains),
+    }  # fmt: skip
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """The figures as Markdown."""
+    lines = [
+        "| feature | frames | without | with | gain a game, 95 % | better in |",
+        "|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        for which in ("where it matters", "all"):
+            s = result[which]
+            off, on = (" / ".join(f"{value:.3f}" for value in s[key]) for key in ("off", "on"))
+            lines.append(
+                f"| `{result['feature']}`, {which} | {s['frames']:,} | {off} | {on} | "
+                f"{s['gain a game']:+.3f} ± {s['margin']:.3f} | {s['better']} of {s['held out']} games |"
+            )
+    return "\n".join(lines)
+
+
+def linked(case: Case, replays: Path, folder: Path) -> str:
+    """A folder with the replays of the case alone, those that can be read."""
+    for path in sorted(replays.rglob(case.pattern)):
+        try:
+            read_game(path, any_player=True)
+        except Exception as error:
+            print(f"left out {path.name}: {error}")
+            continue
+        (folder / path.name).write_bytes(path.read_bytes())
+    return str(folder)
+
+
+def main(arguments: list[str]) -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("which", choices=("sandbox", "real"))
+    parser.add_argument("--replays", type=Path, default=Path())
+    parser.add_argument("--feature", help="only this one")
+    parser.add_argument("--games", type=int, default=48)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--backbone", default="gru")
+    parser.add_argument("--hidden", default="64")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args(arguments)
+    flags = {"backbone": given.backbone, "hidden_sizes": given.hidden, "epochs": str(given.epochs)}
+    manager = with_features()
+    results = []
+    for case in SANDBOX if given.which == "sandbox" else REAL:
+        if given.feature in (None, case.feature):
+            with tempfile.TemporaryDirectory() as scratch:
+                games = Path(scratch) / "games"
+                games.mkdir()
+                if given.which == "sandbox":
+                    make_replays(
+                        games, games=given.games, minutes=given.minutes, seed=77, characters=case.cast
+                    )
+                    folder = str(games)
+                else:
+                    folder = linked(case, given.replays, games)
+                cached = {**flags, "cache_dir": str(Path(scratch) / "cache")}
+                results.append(compare(case, folder, given.seeds, manager, cached))
+            print(table(results), flush=True)
+    if given.out:
+        given.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+def with_features() -> PluginManager:
+    """The registered plugins; from a checkout, with those beside it."""
+    manager = load_plugins()
+    missing = {"teleport", "item-tracking"} - set(manager.names("exphil_character_features"))
+    if not missing:
+        return manager
+    import exphil_char_link.plugin
+    import exphil_char_mewtwo.plugin
+
+    return manager_with(exphil_char_link.plugin, exphil_char_mewtwo.plugin)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
