@@ -160,8 +160,8 @@ def run(
 
 def compare(
     case: Case, folder: str, seeds: int, manager: PluginManager, flags: dict[str, Any]
-) -> dict[str, Any]:
-    """The figures of one feature."""
+) -> Iterator[dict[str, Any]]:
+    """The figures of one feature, after each seed."""
     found = [read_game(path, any_player=True) for path in sorted(Path(folder).rglob("*.slp"))]
     games = {game.info.game_hash: game for game in found}
     told: dict[bool, list[dict[str, list[float]]]] = {False: [], True: []}
@@ -169,11 +169,11 @@ def compare(
         for on in (False, True):
             print(f"{case.feature} {'on' if on else 'off'}, seed {seed}:", end="", flush=True)
             told[on].append(scores(run(case, folder, seed, on, manager, flags), games, case))
-            print()
-    return {
-        "feature": case.feature, "games": len(games), "seeds": seeds, "schema": SCHEMA_VERSION,
-        "all": summary(told, 0), "where it matters": summary(told, 2),
-    }  # fmt: skip
+            print(flush=True)
+        yield {
+            "feature": case.feature, "games": len(games), "seeds": seed + 1, "schema": SCHEMA_VERSION,
+            "all": summary(told, 0), "where it matters": summary(told, 2),
+        }  # fmt: skip
 
 
 def summary(told: dict[bool, list[dict[str, list[float]]]], first: int) -> dict[str, Any]:
@@ -245,10 +245,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--backbone", default="gru")
     parser.add_argument("--hidden", default="64")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--learning-rate", default="0.001")
     given = parser.parse_args(arguments)
     flags = {"backbone": given.backbone, "hidden_sizes": given.hidden, "epochs": str(given.epochs)}
+    flags["learning_rate"] = given.learning_rate
     manager = with_features()
-    results = []
+    results: list[dict[str, Any]] = []
     for case in SANDBOX if given.which == "sandbox" else REAL:
         if given.feature in (None, case.feature):
             with tempfile.TemporaryDirectory() as scratch:
@@ -262,10 +264,11 @@ def main(arguments: list[str]) -> None:
                 else:
                     folder = linked(case, given.replays, games)
                 cached = {**flags, "cache_dir": str(Path(scratch) / "cache")}
-                results.append(compare(case, folder, given.seeds, manager, cached))
-            print(table(results), flush=True)
-    if given.out:
-        given.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
+                for result in compare(case, folder, given.seeds, manager, cached):
+                    results = [r for r in results if r["feature"] != case.feature] + [result]
+                    print(table(results), flush=True)
+                    if given.out:
+                        given.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
 def with_features() -> PluginManager:
