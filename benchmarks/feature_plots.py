@@ -97,7 +97,9 @@ def strip(name: str, values: npt.NDArray[np.float32], low: float, high: float, t
     height = STRIP - 10
     y = top + height - (values - low) / (high - low) * height
     zero = top + height - (0 - low) / (high - low) * height
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    # Points in the middle of a level stretch add nothing but bytes.
+    same = np.r_[False, (y[1:-1] == y[:-2]) & (y[1:-1] == y[2:]), False]
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x[~same], y[~same], strict=True))
     area = f"{x[0]:.1f},{zero:.1f} {points} {x[-1]:.1f},{zero:.1f}"
     return (
         f'<text x="{LEFT - 10}" y="{top + height - 4:.1f}" text-anchor="end">{name}</text>'

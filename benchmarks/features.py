@@ -245,10 +245,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--backbone", default="gru")
     parser.add_argument("--hidden", default="64")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--learning-rate", default="0.001")
     given = parser.parse_args(arguments)
     flags = {"backbone": given.backbone, "hidden_sizes": given.hidden, "epochs": str(given.epochs)}
-    flags["learning_rate"] = given.learning_rate
     manager = with_features()
     results: list[dict[str, Any]] = []
     for case in SANDBOX if given.which == "sandbox" else REAL:
