@@ -173,13 +173,12 @@ def test_sources_travel_with_the_package() -> None:
 def test_no_access_is_out_of_bounds(tmp_path: Path, compiler: str) -> None:
     """Ragged shapes in buffers of exactly their size, under AddressSanitizer and UndefinedBehaviorSanitizer."""
     driver = Path(__file__).parent / "sanitized.cpp"
-    for variant in VARIANTS:
-        if not runs_here(variant):
-            continue
-        program = tmp_path / variant.name
+    builds = {v.name: list(v.flags) for v in VARIANTS if runs_here(v)}
+    for name, own in {**builds, "sixteen": ["-DW=16"]}.items():
+        program = tmp_path / name
         flags = ["-std=c++17", "-O1", "-g", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
         made = subprocess.run(
-            [compiler, *flags, *variant.flags, f"-I{SOURCES}", str(driver), "-o", str(program)],
+            [compiler, *flags, *own, f"-I{SOURCES}", str(driver), "-o", str(program)],
             capture_output=True,
             text=True,
         )
