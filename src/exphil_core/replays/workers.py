@@ -127,9 +127,11 @@ class _Worker:
             self.pipe.send(job)
 
     def end(self) -> None:
+        """Nothing is left to do: let it go, and wait until it is gone."""
         with contextlib.suppress(OSError):
             self.pipe.send(None)
         self.pipe.close()
+        self.process.join()
 
     def chunk(self) -> Chunk:
         """What it sends: facts. If it died instead, the file that it was busy with, and that it was. Raises what a
@@ -221,4 +223,5 @@ def look_into_with(
     finally:
         for worker in crew:
             worker.process.terminate()
+            worker.process.join()
             worker.pipe.close()
