@@ -226,7 +226,7 @@ def test_a_side_s_weight_scales_the_loss_of_its_examples_alone(make: Any, demo_g
     # The same examples in the same order: the heavy side's loss comes twice more.
     np.testing.assert_array_equal(step.batch.target, lanes.batch.target)
     only, _ = make().update(
-        [Step(batch=_lanes(step.batch, heavy), kept=step.kept[heavy], fresh=step.fresh[heavy])]
+        [attrs.evolve(step, batch=_lanes(step.batch, heavy), kept=step.kept[heavy], fresh=step.fresh[heavy])]
     )
     assert mixed == pytest.approx(even + 2 * only * heavy.mean(), rel=1e-4)
 

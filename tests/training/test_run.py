@@ -194,6 +194,8 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_state(
     run = unfinished_run(**WHOLE, epochs="3")
     assert run.outcome.failed
     assert run.outcome.stopped.startswith("the loss is nan")
+    assert "; the batch came from " in run.outcome.stopped
+    assert ".slp" in run.outcome.stopped
     assert run.state is not None
     tensors = load_state(run.state, pytest.fail).tensors
     assert all(torch.isfinite(t).all() for name, t in tensors.items() if t.is_floating_point())

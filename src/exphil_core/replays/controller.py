@@ -54,7 +54,7 @@ _axis_cell = np.full(2 * STICK_STEPS + 1, _CENTRE, np.uint8)
 _axis_cell[AXIS_STEPS + STICK_STEPS] = np.arange(AXIS_CELLS, dtype=np.uint8)
 _shoulder_cell = np.zeros(SHOULDER_STEPS + 1, np.uint8)
 _shoulder_cell[SHOULDER_LEVELS] = np.arange(SHOULDER_CELLS, dtype=np.uint8)
-_CHORD_BITS: Floats = ((np.arange(CHORDS)[:, None] >> np.arange(len(BUTTONS))) & 1).astype(np.float32)
+CHORD_BITS: Floats = ((np.arange(CHORDS)[:, None] >> np.arange(len(BUTTONS))) & 1).astype(np.float32)
 
 # Number of floats of a decoded controller: sticks, shoulder, buttons.
 DECODED_SIZE = 5 + len(BUTTONS)
@@ -157,7 +157,7 @@ def decode(cells: Cells) -> Floats:
     for slot, part in enumerate((MAIN_X, MAIN_Y, C_X, C_Y)):
         decoded[..., slot] = AXIS_VALUES[cells[..., part]]
     decoded[..., 4] = SHOULDER_VALUES[cells[..., SHOULDER]]
-    decoded[..., 5:] = _CHORD_BITS[cells[..., BUTTON_PART]]
+    decoded[..., 5:] = CHORD_BITS[cells[..., BUTTON_PART]]
     return decoded
 
 

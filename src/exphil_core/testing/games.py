@@ -52,7 +52,7 @@ def short_run(
     from exphil_core.config.resolve import resolve
     from exphil_core.sandbox import make_replays
     from exphil_core.training.reporter import SilentReporter
-    from exphil_core.training.run import train
+    from exphil_core.training.run import TrainedModel, train
 
     make_replays(folder / "replays", games=2, minutes=0.1, seed=3, characters=characters)
     small: dict[str, Any] = {
@@ -60,7 +60,7 @@ def short_run(
         "hidden_sizes": "8", "epochs": "1", "batch_size": "4", "max_steps": "2", "device": "cpu",
     }  # fmt: skip
     model = train(resolve(manager, preset=preset, flags={**small, **flags}), manager, SilentReporter())
-    claim(model is not None, f"preset {preset}: nothing was trained")
-    assert model is not None
+    claim(isinstance(model, TrainedModel), f"preset {preset}: nothing was trained")
+    assert isinstance(model, TrainedModel)
     written = json.loads((model.folder / f"{model.entry.id}_config.json").read_text(encoding="utf-8"))
     return {"character": model.entry.character, **written}

@@ -43,6 +43,7 @@ class Games:
     table: GameTable
     fighters: tuple[tuple[int, ...], ...]
     weights: tuple[tuple[float, ...], ...]  # one for each of them
+    files: tuple[str, ...]  # what each was read from, for messages
     numbers: Longs  # (G,) in the cache, -1 where a game is in memory
     kept: dict[int, StoredGame]  # these
     cache: GameCache
@@ -159,6 +160,7 @@ def games_of(
         table=_table(cache, numbers, kept),
         fighters=tuple(selection.chosen[place].sides for place in there),
         weights=tuple(selection.chosen[place].weights for place in there),
+        files=tuple(selection.chosen[place].file.name for place in there),
         numbers=numbers,
         kept=kept,
         cache=cache,

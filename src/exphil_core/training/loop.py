@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 import numpy as np
@@ -26,12 +26,15 @@ from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.learner import Learner, NotFiniteError
 from exphil_core.training.outcome import EpochResult, Outcome
 from exphil_core.training.prefetch import ahead
+from exphil_core.training.rates import collapse_warnings
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.sampling import FrameSampler, Step, WindowSampler
 from exphil_core.training.validation import Validation, validate
 
 # How often the progress line is refreshed, in seconds.
 REFRESH = 0.2
+# So many of a bad batch's games are named.
+NAMED_GAMES = 8
 # Share of the newest step in the shown loss.
 SHOWN_LOSS_SHARE = 0.02
 
@@ -71,11 +74,12 @@ class Trainer:
         reporter: Reporter,
         stop: StopRequest | None = None,
         save: Callable[[Trainer], None] = lambda trainer: None,
+        files: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config, self.policy, self.prior = config, policy, prior
         self.held_out, self.reporter, self.clock = held_out, reporter, clock
-        self.stop, self.save = stop or StopRequest(), save
+        self.stop, self.save, self.files = stop or StopRequest(), save, files
         self.save_every = SaveEvery.parse(config.save_every)
         self.device = next(policy.parameters()).device
         self.sampler = _sampler(config, training)
@@ -111,7 +115,7 @@ class Trainer:
         except Exception as error:
             # Out of memory, a defect: whatever it is, hours of training must not go with it. A loss that is no
             # number comes from weights that are of no use; the state before is.
-            if not isinstance(error, NotFiniteError):
+            if not isinstance(error, NotFiniteError) and self.learner.steps > self.saved_at[0]:
                 self._save()
             said = str(error) if isinstance(error, ExphilError) else f"{type(error).__name__}: {error}"
             outcome.stopped, outcome.failed, outcome.error = said, True, error
@@ -145,6 +149,9 @@ class Trainer:
             said = f"warning: metrics of epoch {result.epoch} can't be written: {error}"
             self._quietly(lambda: self.reporter.line(said))
         self._quietly(lambda: self.reporter.epoch(result.as_json()))
+        for warning in collapse_warnings(result.validation):
+            said_so = f"warning: epoch {result.epoch}: {warning}"
+            self._quietly(lambda line=said_so: self.reporter.line(line))  # type: ignore[misc]
 
     @staticmethod
     def _quietly(tell: Callable[[], None]) -> None:
@@ -210,7 +217,7 @@ class Trainer:
         shown, shown_at = None, 0.0
         now = self.clock()
         for batches in self._batches():
-            loss, examples = self.learner.update(batches)
+            loss, examples = self._update(batches)
             at.batches += len(batches)
             at.losses, at.frames = at.losses + loss * examples, at.frames + examples
             before, now = now, self.clock()
@@ -228,6 +235,15 @@ class Trainer:
                 break
             if self.save_every.due(self.learner.steps - self.saved_at[0], self.elapsed - self.saved_at[1]):
                 self._save()
+
+    def _update(self, batches: list[Step]) -> tuple[float, int]:
+        try:
+            return self.learner.update(batches)
+        except NotFiniteError as error:
+            games = np.unique(np.concatenate([step.game for step in batches]))
+            named = [self.files[game] for game in games[:NAMED_GAMES]] if self.files else []
+            more = f" and {len(games) - len(named)} more" if len(games) > len(named) else ""
+            raise NotFiniteError(f"{error}; the batch came from {', '.join(named)}{more}") from None
 
     def _heed(self) -> None:
         """End the run here if someone asked for it."""

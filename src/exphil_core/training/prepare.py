@@ -44,6 +44,7 @@ class Prepared:
 
     training: FrameStore
     held_out: FrameStore
+    training_files: tuple[str, ...]
     held_out_sides: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
     features: tuple[ActiveFeature, ...]
@@ -108,6 +109,7 @@ def prepare(
     return Prepared(
         training=training,
         held_out=held_out,
+        training_files=tuple(games.files[game] for game in train),
         held_out_sides=tuple(
             f"{hashes[game]}:{fighter}:{config.rollback}" for game in held for fighter in games.fighters[game]
         ),

@@ -139,7 +139,17 @@ def _trained(job: _Job, reporter: Reporter, stop: StopRequest) -> Outcome:
         tensors, training = snapshot(trainer)
         save_state(job.file(STATE), tensors, {**constant, "training": training}, config.keep_states)
 
-    trainer = Trainer(config, ready.policy, ready.training, ready.held_out, ready.prior, reporter, stop, save)
+    trainer = Trainer(
+        config,
+        ready.policy,
+        ready.training,
+        ready.held_out,
+        ready.prior,
+        reporter,
+        stop,
+        save,
+        ready.training_files,
+    )
     metrics = job.file(METRICS)
     if job.resumed is not None:
         restore(trainer, job.resumed.tensors, job.resumed.record["training"])

@@ -40,9 +40,10 @@ POOL_SEGMENT = 128
 @attrs.frozen(kw_only=True, eq=False)
 class Step:
     """One training step's batch. `kept` are the lanes of the step before that go on (in this step's order) and
-    `fresh` (B,) says which lanes begin a segment."""
+    `fresh` (B,) says which lanes begin a segment; `game` (B,) is each lane's game in the store."""
 
     batch: Batch
+    game: Longs
     kept: Longs
     fresh: npt.NDArray[np.bool_]
 
@@ -87,7 +88,7 @@ class WindowPlan:
     fresh: npt.NDArray[np.bool_]
 
     def step(self, store: FrameStore) -> Step:
-        return Step(batch=store.batch(self.windows), kept=self.kept, fresh=self.fresh)
+        return Step(batch=store.batch(self.windows), game=self.windows.game, kept=self.kept, fresh=self.fresh)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -153,6 +154,7 @@ class _Pool:
 
     def __init__(self, segments: Segments) -> None:
         self._segments, self._lock = segments, threading.Lock()
+        self.games = segments.game
         self._frames: Frames | None = None
 
     def frames(self, store: FrameStore) -> Frames:
@@ -184,6 +186,10 @@ class _Pick:
             hidden=self.hidden[chosen],
         )
 
+    def games(self) -> Longs:
+        """The game of each, (n,)."""
+        return self.pool.games[self.lane]
+
     def frames(self, store: FrameStore) -> Frames:
         """They themselves, (n, 1)."""
         return self.pool.frames(store).pick(self.lane, self.frame, self.mirrored, self.hidden)
@@ -198,7 +204,10 @@ class FramePlan:
     def step(self, store: FrameStore) -> Step:
         frames = joined([pick.frames(store) for pick in self.picks])
         return Step(
-            batch=store.encoded(frames), kept=np.arange(len(frames)), fresh=np.ones(len(frames), bool)
+            batch=store.encoded(frames),
+            game=np.concatenate([pick.games() for pick in self.picks]),
+            kept=np.arange(len(frames)),
+            fresh=np.ones(len(frames), bool),
         )
 
 

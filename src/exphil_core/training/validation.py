@@ -20,6 +20,7 @@ from exphil_core.models.prior import GROUPS, ControllerPrior
 from exphil_core.training.batches import carried_state, to_tensors
 from exphil_core.training.frames import FrameStore
 from exphil_core.training.prefetch import ahead
+from exphil_core.training.rates import RateSums, Shares
 from exphil_core.training.sampling import validation_plans
 
 LANES, WINDOW = 32, 256
@@ -27,7 +28,8 @@ LANES, WINDOW = 32, 256
 
 @attrs.frozen(kw_only=True)
 class Validation:
-    """Nats a frame on held-out games. `parts` splits `val_loss` into buttons, main stick, C-stick, shoulder."""
+    """Nats a frame on held-out games. `parts` splits `val_loss` into buttons, main stick, C-stick, shoulder; `rates`
+    are the shares of frames on which each button and stick region is pressed, predicted and actual."""
 
     val_loss: float
     val_loss_change: float
@@ -38,6 +40,7 @@ class Validation:
     parts: dict[str, float]
     frames: int
     change_frames: int
+    rates: dict[str, Shares]
 
     def as_json(self) -> dict[str, Any]:
         """For config file and metrics."""
@@ -56,17 +59,25 @@ def validate(
     the validation."""
     was_training = policy.training
     policy.eval()
-    state, sums = policy.initial_state(0), _Sums()
+    state, sums, rates = policy.initial_state(0), _Sums(), RateSums(device)
     for step in ahead(validation_plans(store, LANES, WINDOW), store):
         tensors = to_tensors(step.batch, device)
         state = carried_state(policy, state, step, device)
-        parts, state = policy.loss(tensors.floats, tensors.ids, tensors.decided, tensors.target, state)
+        parts, state = policy.loss(
+            tensors.floats,
+            tensors.ids,
+            tensors.decided,
+            tensors.target,
+            state,
+            watch=rates.watcher(tensors.counts),
+        )
         counts = step.batch.counts
         loss_n6 = parts.cpu().numpy()[counts].astype(np.float64)
         sums.add(loss_n6, step.batch.target[counts], step.batch.decided[counts], prior)
+        rates.add(step.batch.target[counts])
         between()
     policy.train(was_training)
-    return sums.scored()
+    return sums.scored(rates.shares())
 
 
 class _Sums:
@@ -95,7 +106,7 @@ class _Sums:
         self._frames += len(changed)
         self._changes += int(changed.sum())
 
-    def scored(self) -> Validation:
+    def scored(self, rates: dict[str, Shares]) -> Validation:
         """The means."""
         means = self._totals / np.maximum([self._frames, self._changes], 1)
         parts = self._parts / max(self._frames, 1)
@@ -109,4 +120,5 @@ class _Sums:
             parts=dict(zip(GROUPS, map(float, parts), strict=True)),
             frames=self._frames,
             change_frames=self._changes,
+            rates=rates,
         )
