@@ -58,7 +58,7 @@ OWN_TEST = {
     "winner_only", "player", "exclude_file", "since", "weights",
     "validation_fraction", "cache_dir", "temporal", "features", "epochs", "device", "threads", "max_time",
     "checkpoints", "naming", "bump", "tags", "early_stopping", "patience", "min_delta", "compile",
-    "save_every", "keep_states",
+    "save_every", "keep_states", "from_checkpoint", "allow_new_features",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from exphil_core.config.files import read_settings
 from exphil_core.config.resolve import ResolvedConfig, resolve
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import UsageError
+from exphil_core.plugin_manager import PluginManager
 
 if TYPE_CHECKING:
     from exphil_core.training.reporter import Reporter
@@ -88,12 +89,13 @@ def train(
     if demo and "replays" in flags:
         raise UsageError("--demo makes its own replays: give either --demo or --replays")
     file = read_settings(settings_file) if settings_file else None
-    run = resolve(
-        manager_of(ctx),
-        preset=preset or (file.preset if file else None),
-        layers=[file.layer] if file else [],
-        flags=flags,
-    )
+    parts: dict[str, Any] = {
+        "preset": preset or (file.preset if file else None),
+        "layers": [file.layer] if file else [],
+        "flags": flags,
+    }
+    start = {**(file.layer.values if file else {}), **flags}.get("from_checkpoint")
+    run = resolve(manager_of(ctx), **parts) if start is None else _fine_tune(manager_of(ctx), start, parts)
     if demo and run.config.replays:
         run = attrs.evolve(run, config=attrs.evolve(run.config, replays=()))
     if not demo and not run.config.replays:
@@ -106,6 +108,17 @@ def train(
             click.echo(line)
         return
     _train(ctx, run, demo, reporter)
+
+
+def _fine_tune(manager: PluginManager, start: str, parts: dict[str, Any]) -> ResolvedConfig:
+    """Resolve a run with the settings of the model that it starts from as its defaults."""
+    from exphil_core.training.checkpoint import check_fits, find_checkpoint
+
+    folder = parts["flags"].get("checkpoints", attrs.fields(TrainConfig).checkpoints.default)
+    checkpoint = find_checkpoint(start, folder)
+    run = resolve(manager, parent=checkpoint.layer(), **parts)
+    check_fits(run, checkpoint)
+    return run
 
 
 def _show_settings(run: ResolvedConfig, reporter: Reporter) -> None:

@@ -47,13 +47,14 @@ def resolve(
     preset: str | None = None,
     layers: Sequence[Layer] = (),
     flags: Mapping[str, Any] | None = None,
+    parent: Layer | None = None,
 ) -> ResolvedConfig:
-    """Merge defaults < preset < `layers` (files) < `flags` and check the whole.
+    """Merge defaults < `parent` (the model to start from) < preset < `layers` (files) < `flags` and check the whole.
 
     Raises InvalidSettings with every problem at once, before anything is read or written.
     """
     problems: list[str] = []
-    stack: list[tuple[Layer, bool]] = []
+    stack: list[tuple[Layer, bool]] = [(parent, False)] if parent else []
     if preset is not None:
         try:
             stack += [(layer, False) for layer in preset_layers(manager, preset)]

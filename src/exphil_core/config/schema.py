@@ -168,6 +168,18 @@ class TrainConfig:
         help="Character features to add to the observation; see `exphil plugins list`.",
     )
 
+    from_checkpoint: str | None = option(
+        None,
+        group=MODEL,
+        default_text="random weights",
+        help="Start from the weights of this model: its id, or any of its files. Its settings are the defaults.",
+    )
+    allow_new_features: bool = option(
+        False,
+        group=MODEL,
+        help="Let --from-checkpoint have features that its model doesn't know; they count for nothing at first.",
+    )
+
     mirror: float = option(
         0.0,
         group=TRAINING,

@@ -25,6 +25,7 @@ from exphil_core.errors import ExphilError
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
+from exphil_core.training.checkpoint import check_fits, find_checkpoint
 from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.loop import Trainer
 from exphil_core.training.machine import machine, take_up
@@ -35,6 +36,7 @@ from exphil_core.training.prepare import Prepared, prepare
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.resume import Resumed
 from exphil_core.training.snapshot import restore, snapshot
+from exphil_core.training.widening import take_weights
 
 
 @attrs.frozen(kw_only=True)
@@ -87,6 +89,9 @@ def train(
     stop = stop or StopRequest()
     scheme = load_scheme(manager, run.config.naming)
     ready = prepare(run, manager, reporter, resumed.record if resumed else None)
+    parent = resumed.parent() if resumed else None
+    if resumed is None and run.config.from_checkpoint is not None:
+        parent = _fine_tuned(run, ready)
     folder = expanded(run.config.checkpoints)
     moment = now or datetime.now(timezone.utc)
     taken_up = resumed is not None and resumed.model() is None
@@ -106,10 +111,20 @@ def train(
         folder=folder,
         stem=stem,
         resumed=resumed,
-        parent=resumed.parent() if resumed else None,
+        parent=parent,
     )
     with running(folder, stem):
         return _carried_out(job, reporter, stop)
+
+
+def _fine_tuned(run: ResolvedConfig, ready: Prepared) -> Parent:
+    """Give the policy the weights of the model that the run starts from."""
+    checkpoint = find_checkpoint(str(run.config.from_checkpoint), run.config.checkpoints)
+    check_fits(run, checkpoint)
+    take_weights(
+        ready.policy, checkpoint.tensors(), checkpoint.observation, ready.schema, checkpoint.parent.id
+    )
+    return checkpoint.parent
 
 
 def _carried_out(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedModel | UnfinishedRun:
@@ -173,6 +188,7 @@ def _constant_record(job: _Job) -> dict[str, Any]:
             "training_games": list(ready.training.table.hashes()),
             "held_out_games": list(ready.held_out.table.hashes()),
             "schema": ready.schema.identity,
+            "observation": ready.schema.as_json(),
         },
         "machine": machine(ready.policy, ready.device),
     }

@@ -1,0 +1,161 @@
+"""The model that a fine-tune starts from, found by its id or by any of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from safetensors.torch import load_file
+from torch import Tensor
+
+from exphil_core.checkpoints.config_file import read_document
+from exphil_core.checkpoints.entry import ModelEntry, entry_from_json
+from exphil_core.checkpoints.files import CONFIG, POLICY, STATE, stem_of
+from exphil_core.checkpoints.registry import Registry
+from exphil_core.checkpoints.states import load_state
+from exphil_core.checkpoints.store import read_description
+from exphil_core.config.presets import Layer
+from exphil_core.config.resolve import ResolvedConfig
+from exphil_core.errors import ExphilError, UnknownName, UsageError
+from exphil_core.replays.sources import expanded
+from exphil_core.training.parent import Parent
+
+FINE_TUNE = "fine_tune"
+# What decides which weights a model has and what it sees: a fine-tune has its parent's.
+INHERITED = (
+    "backbone", "hidden_sizes", "backbone_options", "temporal", "window_size", "head", "delay", "features",
+)  # fmt: skip
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Checkpoint:
+    """A trained model to start from. `settings` are those of `INHERITED` that its files tell."""
+
+    parent: Parent
+    settings: Mapping[str, Any]
+    observation: Mapping[str, Any]
+    tensors_from: Path
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its weights by the names of `Policy.state_dict`."""
+        if self.tensors_from.suffix != STATE and not self.tensors_from.is_dir():
+            return load_file(self.tensors_from)
+        saved = load_state(self.tensors_from, warn=lambda line: None).tensors
+        prefix = "best." if any(name.startswith("best.") for name in saved) else "weights."
+        return {name.removeprefix(prefix): part for name, part in saved.items() if name.startswith(prefix)}
+
+    def layer(self) -> Layer:
+        """Its settings, below preset, file and flags."""
+        return Layer(f"model {self.parent.id}", dict(self.settings))
+
+
+def find_checkpoint(wanted: str, checkpoints: str) -> Checkpoint:
+    """The model `wanted`: an id (or its beginning) in the folder `checkpoints`, or a path to any of its files.
+
+    Raises ExphilError where there is none, or too little of it.
+    """
+    path = expanded(wanted)
+    if not path.exists():
+        return _of_entry(expanded(checkpoints), _registered(wanted, checkpoints))
+    stem = stem_of(path.name) if not path.name.isdecimal() else stem_of(path.parent.name)
+    if stem is None:
+        raise ExphilError(f"--from-checkpoint {wanted}: not a model's file")
+    folder = path.parent if not path.name.isdecimal() else path.parent.parent
+    config = folder / f"{stem}{CONFIG}"
+    if config.is_file():
+        document = read_document(folder, config.name)
+        return _of_document(folder, entry_from_json(document["model"]), document, stem)
+    if (folder / f"{stem}{POLICY}").is_file():
+        return _of_policy(folder / f"{stem}{POLICY}", stem)
+    if (folder / f"{stem}{STATE}").is_dir():
+        return _of_state(folder / f"{stem}{STATE}", stem)
+    raise ExphilError(
+        f"--from-checkpoint {wanted}: its {CONFIG}, {POLICY} or {STATE} is needed beside it, which says what it is"
+    )
+
+
+def _registered(wanted: str, checkpoints: str) -> ModelEntry:
+    try:
+        return Registry(expanded(checkpoints)).get(wanted)
+    except UnknownName as error:
+        raise UsageError(f"--from-checkpoint: {error}") from None
+
+
+def _of_entry(folder: Path, entry: ModelEntry) -> Checkpoint:
+    document = read_document(folder, entry.config_path)
+    path = folder / entry.config_path
+    return _of_document(path.parent, entry, document, path.name.removesuffix(CONFIG))
+
+
+def _of_document(folder: Path, entry: ModelEntry, document: Mapping[str, Any], stem: str) -> Checkpoint:
+    settings = {name: document["config"][name] for name in INHERITED if name in document["config"]}
+    return Checkpoint(
+        parent=Parent(id=entry.id, epochs=entry.total_epochs, training_type=FINE_TUNE),
+        settings=settings,
+        observation=document["observation"],
+        tensors_from=folder / f"{stem}.safetensors",
+    )
+
+
+def _of_policy(path: Path, stem: str) -> Checkpoint:
+    description = read_description(path)
+    shape = description["shape"]
+    return Checkpoint(
+        parent=Parent(id=stem, epochs=description.get("total_epochs", 0), training_type=FINE_TUNE),
+        settings={
+            "backbone": shape["backbone"],
+            "hidden_sizes": shape["hidden_sizes"],
+            "backbone_options": shape["backbone_options"],
+            "head": shape["head"],
+            "delay": description["delay"],
+            "features": description["observation"]["features"],
+        },
+        observation=description["observation"],
+        tensors_from=path,
+    )
+
+
+def _of_state(path: Path, stem: str) -> Checkpoint:
+    record = load_state(path, warn=lambda line: None).record
+    before = Parent.from_json(record["run"]["parent"])
+    inherited = before.epochs - before.continued if before else 0
+    return Checkpoint(
+        parent=Parent(
+            id=stem, epochs=inherited + len(record["training"]["history"]), training_type=FINE_TUNE
+        ),
+        settings={name: record["run"]["config"][name] for name in INHERITED},
+        observation=record["data"]["observation"],
+        tensors_from=path,
+    )
+
+
+def check_fits(run: ResolvedConfig, checkpoint: Checkpoint) -> None:
+    """Refuse, with every difference shown, a run whose model can't have the checkpoint's weights."""
+    problems = []
+    for name, value in checkpoint.settings.items():
+        asked = getattr(run.config, name)
+        asked = list(asked) if isinstance(asked, tuple) else asked
+        if name == "features":
+            problems += _features(value, asked, run)
+        elif asked != value and name != "window_size":
+            problems.append(
+                f"{name}: {asked!r} ({run.origins[name]}), but {checkpoint.parent.id} has {value!r}: leave it out, "
+                "or train from the beginning"
+            )
+    if problems:
+        raise UsageError("\n".join(problems))
+
+
+def _features(had: list[str], asked: list[str], run: ResolvedConfig) -> list[str]:
+    gone = [name for name in had if name not in asked]
+    if gone:
+        return [f"features: the model was trained with {', '.join(gone)}: add --features {','.join(had)}"]
+    new = [name for name in asked if name not in had]
+    if new and not run.config.allow_new_features:
+        return [
+            f"features: {', '.join(new)} are new to the model; give --allow-new-features to widen its input (its "
+            "first outputs stay as they are)"
+        ]
+    return []

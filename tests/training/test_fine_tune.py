@@ -1,0 +1,132 @@
+"""Fine-tuning: weights in, lineage set by itself, and only what fits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from exphil_core.checkpoints.store import load_policy
+from exphil_core.cli.main import run as exphil
+from exphil_core.errors import UsageError
+from exphil_core.features.schema import observation_schema
+from exphil_core.models.policy import Policy, build_policy, policy_shape
+from exphil_core.plugin_manager import PluginManager
+from exphil_core.training import run as run_module
+from exphil_core.training.checkpoint import find_checkpoint
+from exphil_core.training.run import TrainedModel
+from exphil_core.training.widening import take_weights
+
+Run = Callable[..., TrainedModel]
+CPU = torch.device("cpu")
+
+
+def policy_of(model: TrainedModel, manager: PluginManager) -> Policy:
+    assert model.entry.policy_path is not None
+    return load_policy(model.folder / model.entry.policy_path, manager)[0]
+
+
+def started(
+    small_run: Run, monkeypatch: pytest.MonkeyPatch, **flags: Any
+) -> tuple[TrainedModel, dict[str, Any]]:
+    """A fine-tune, and the weights that it started from."""
+    seen: dict[str, Any] = {}
+    real = run_module.take_weights
+
+    def spy(policy: Policy, *args: Any) -> None:
+        real(policy, *args)
+        seen.update({name: tensor.clone() for name, tensor in policy.state_dict().items()})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "take_weights", spy)
+        return small_run(**flags), seen
+
+
+@pytest.mark.parametrize("ending", ["id", ".safetensors", "_policy.safetensors", "_config.json", ".state"])
+def test_any_of_the_parent_s_files_will_do(
+    small_run: Run, manager: PluginManager, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    parent = small_run(epochs="2", max_steps=None, window_size="100", batch_size="32")
+    source = parent.entry.id if ending == "id" else str(parent.folder / f"{parent.entry.id}{ending}")
+    child, weights = started(small_run, monkeypatch, from_checkpoint=source)
+    assert child.entry.parent_model == parent.entry.id
+    assert child.entry.training_type == "fine_tune"
+    assert (child.entry.inherited_epochs, child.entry.epochs, child.entry.total_epochs) == (2, 1, 3)
+    for name, tensor in policy_of(parent, manager).state_dict().items():
+        assert torch.equal(weights[name], tensor), name
+    assert child.entry.sha256["weights"] != parent.entry.sha256["weights"]
+
+
+@pytest.mark.parametrize("left", ["_policy.safetensors", "_config.json"])
+def test_a_policy_file_alone_is_enough_and_less_is_not(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    parent = small_run()
+    alone = tmp_path / "elsewhere"
+    alone.mkdir()
+    for ending in {".safetensors", left}:
+        shutil.copy(parent.folder / f"{parent.entry.id}{ending}", alone / f"mine{ending}")
+    child, _ = started(small_run, monkeypatch, from_checkpoint=str(alone / "mine.safetensors"))
+    assert child.entry.parent_model == ("mine" if left.startswith("_policy") else parent.entry.id)
+    assert child.entry.total_epochs == 2
+    (alone / f"mine{left}").unlink()
+    with pytest.raises(Exception, match=r"is needed beside it"):
+        small_run(from_checkpoint=str(alone / "mine.safetensors"))
+
+
+def test_the_command_takes_its_settings_from_the_parent_and_refuses_others(
+    small_run: Run, demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = small_run(backbone="mamba", hidden_sizes="8,8", delay="3", batch_size="8")
+    words = ["train", "--replays", str(demo_folder), "--checkpoints", str(parent.folder), "--max-steps", "2"]
+    words += ["--from-checkpoint", parent.entry.id, "--epochs", "1", "--progress", "plain"]
+    assert exphil(words) == 0
+    said = capsys.readouterr()
+    assert f"backbone = mamba  (model {parent.entry.id})" in said.err
+    assert f"delay = 3  (model {parent.entry.id})" in said.err
+    assert exphil([*words, "--backbone", "gru", "--hidden-sizes", "16"]) != 0
+    err = capsys.readouterr().err
+    assert f"backbone: 'gru' (flag), but {parent.entry.id} has 'mamba'" in err
+    assert f"hidden_sizes: [16] (flag), but {parent.entry.id} has [8, 8]" in err
+    assert exphil([*words[:-6], "--from-checkpoint", "nobody"]) != 0
+    assert "nobody" in capsys.readouterr().err
+
+
+def test_new_features_widen_the_input_and_change_no_output_at_first(
+    small_run: Run, manager: PluginManager, tmp_path: Path
+) -> None:
+    names = manager.names("exphil_character_features")
+    if not names:
+        pytest.skip("no plugin with a character feature is installed")
+    parent = small_run()
+    with pytest.raises(UsageError, match="are new to the model; give --allow-new-features"):
+        small_run(from_checkpoint=parent.entry.id, features=names[0])
+    checkpoint = find_checkpoint(parent.entry.id, str(parent.folder))
+    old = policy_of(parent, manager)
+    schema = observation_schema([manager.get("exphil_character_features", names[0]).spec])
+    wide = build_policy(manager, policy_shape("gru", (8,), {}, schema))
+    take_weights(wide, checkpoint.tensors(), checkpoint.observation, schema, "parent")
+    rng = np.random.default_rng(0)
+    core = [column["name"] for column in checkpoint.observation["columns"]]
+    places = [[column.name for column in schema.columns].index(name) for name in core]
+    floats = torch.from_numpy(rng.normal(size=(2, 5, schema.float_count)).astype(np.float32))
+    ids = torch.stack([torch.from_numpy(rng.integers(c.size, size=(2, 5))) for c in schema.ids], dim=-1)
+    cells = torch.full((2, 5, 6), 58)
+    with torch.no_grad():
+        new, _ = wide.eval().loss(floats, ids, cells, cells, wide.initial_state(2))
+        before, _ = old.loss(floats[..., places], ids, cells, cells, old.initial_state(2))
+    torch.testing.assert_close(new, before, rtol=0, atol=1e-6)
+    child = small_run(from_checkpoint=parent.entry.id, features=names[0], allow_new_features=True)
+    assert child.entry.parent_model == parent.entry.id
+    assert child.entry.schema != parent.entry.schema
+    config = json.loads((child.folder / child.entry.config_path).read_text())
+    assert config["observation"]["features"] == [names[0]]
+    # The other way round something would be missing.
+    with pytest.raises(UsageError, match="the model was trained with"):
+        small_run(from_checkpoint=child.entry.id)
