@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exphil_core.errors import ReplayError
 from exphil_core.features.character import fighter_rows
 from exphil_core.replays.arrow import child
 from exphil_core.replays.game import Game
@@ -84,3 +85,44 @@ def test_nothing_known_is_not_nothing_there() -> None:
     assert not no_items(5).known
     assert no_items(5, known=True).known
     assert len(no_items(5)) == 5
+
+
+def test_all_of_an_items_fields_are_those_that_peppi_lists(real_replays: Path) -> None:
+    path = next(real_replays.glob("games/sheik-mewtwo_BF_3.16.0_*.slp"))
+    items, frames = read_game(path).items, _parsed(path).frames
+    rows = frame_rows(np.asarray(child(frames, "id")), "last").tolist()
+    listed = [item for row in rows for item in child(frames, "item")[row].as_py() or [] if item["owner"] >= 0]
+    assert len(listed) > 1000
+    misc = [[item["misc"][str(byte)] for byte in range(4)] for item in listed]
+    assert items.misc.tolist() == misc
+    assert items.instance_id.tolist() == [item["instance_id"] for item in listed]
+    assert items.damage.tolist() == [item["damage"] for item in listed]
+    assert items.direction.tolist() == [item["direction"] for item in listed]
+    assert items.timer.tolist() == [np.trunc(item["timer"]) for item in listed]
+
+
+def test_items_are_listed_from_the_oldest_to_the_newest(real_replays: Path) -> None:
+    for pattern in ("games/falco-ylink_PS_*", "games/sheik-fox_BF_*", "more/samus-falco_FOD_*"):
+        items = read_game(next(real_replays.glob(pattern + ".slp"))).items
+        same_frame = np.diff(items.frame()) == 0
+        assert same_frame.sum() > 50
+        assert (np.diff(items.spawn_id)[same_frame] > 0).all()
+
+
+def test_an_item_that_no_game_can_hold_is_damage(demo_folder: Path, tmp_path: Path) -> None:
+    for path in sorted(demo_folder.glob("*.slp")):
+        content = bytearray(path.read_bytes())
+        raw = content.index(b"\x35", content.index(b"raw"))
+        table = content[raw + 2 : raw + 1 + content[raw + 1]]
+        sizes = {table[i]: int.from_bytes(table[i + 1 : i + 3], "big") + 1 for i in range(0, len(table), 3)}
+        at = raw + 1 + content[raw + 1]
+        while content[at] not in (0x3B, 0x39):
+            at += sizes[content[at]]
+        # Command, frame, type, state, direction, velocity: then the position.
+        if content[at] == 0x3B and content[at + 0x2A] < 4:
+            content[at + 0x14 : at + 0x18] = np.array(1e30, ">f4").tobytes()
+            (tmp_path / "x.slp").write_bytes(content)
+            with pytest.raises(ReplayError, match=r"damaged: an item's x is 1e\+30 in frame"):
+                read_game(tmp_path / "x.slp")
+            return
+    pytest.fail("no demo game has an item")
