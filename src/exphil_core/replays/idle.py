@@ -35,13 +35,8 @@ def idle_stretches(cells_TC: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
     # Two cells at a time: reducing along an axis of six takes ten times as long.
     pairs = cells_TC.view(np.uint16)
     differs = pairs[1:] != pairs[:-1]
-    return stretches_between(differs[:, 0] | differs[:, 1] | differs[:, 2])
-
-
-def stretches_between(changes: Flags) -> list[tuple[int, int]]:
-    """The same, given which of the rows from the second on (T - 1,) differ from the one before."""
-    changed = np.flatnonzero(changes) + 1
-    bounds = np.concatenate([[0], changed, [len(changes) + 1]])
+    changed = np.flatnonzero(differs[:, 0] | differs[:, 1] | differs[:, 2]) + 1
+    bounds = np.concatenate([[0], changed, [len(cells_TC)]])
     long = np.flatnonzero(np.diff(bounds) >= IDLE_FRAMES).tolist()
     # The game's first row was nobody's decision.
     return [(int(bounds[at]) + (at > 0), int(bounds[at + 1])) for at in long]

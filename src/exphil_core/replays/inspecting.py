@@ -15,11 +15,11 @@ from exphil_core.errors import ReplayError
 from exphil_core.melee.characters import BY_EXTERNAL, BY_INTERNAL
 from exphil_core.melee.stages import BY_EXTERNAL as STAGES_BY_EXTERNAL
 from exphil_core.replays.arrow import child, column
-from exphil_core.replays.controller import chords_from_slippi
+from exphil_core.replays.controller import Cells
 from exphil_core.replays.facts import FileFacts, PlayerFacts
 from exphil_core.replays.fighters import read_characters, read_controller, refuse_implausible
 from exphil_core.replays.game import Game, GameInfo, Player
-from exphil_core.replays.idle import FIRST_ROW, stretches_between
+from exphil_core.replays.idle import FIRST_ROW, idle_stretches
 from exphil_core.replays.outcome import ended, winners
 from exphil_core.replays.parsing import parse_replay
 from exphil_core.replays.slp import build_game, frame_rows, present_frames
@@ -34,20 +34,25 @@ HASHED_FRAMES = 600
 
 @attrs.frozen(kw_only=True, eq=False)
 class Replay:
-    """A replay that was looked into. `parsed` and `rows` are there where `facts` name no reason."""
+    """A replay that was looked into. `parsed`, `rows` and the controllers (T, P, 6) in them are there where `facts`
+    name no reason."""
 
     facts: FileFacts
     parsed: Any = None
     rows: npt.NDArray[np.intp] | None = None
+    controllers: Cells | None = None
 
     def game(self, rollback: str = "last") -> Game:
         """All frames. Raises ReplayError with the reason where the replay can't be trained on."""
-        facts, rows = self.facts, self.rows
+        facts, rows, controllers = self.facts, self.rows, self.controllers
         if facts.reason is not None or rows is None:
             raise ReplayError(facts.reason or "no frames")
         frames, start = self.parsed.frames, self.parsed.start
         if rollback != "last":
             rows = _frames(frames, start, rollback)
+            controllers = None
+        if controllers is None:
+            controllers = _controllers(frames, start, rows)
         info = GameInfo(
             path=Path(facts.file),
             sha256=facts.sha256,
@@ -58,7 +63,7 @@ class Replay:
             rows=facts.rows,
             rolled_back=facts.rollback_rows,
         )
-        return build_game(self.parsed, rows, info)
+        return build_game(self.parsed, rows, info, controllers)
 
 
 def inspect(content: bytes, name: str, path: Path | None = None) -> Replay:
@@ -80,8 +85,9 @@ def inspect(content: bytes, name: str, path: Path | None = None) -> Replay:
         rows = _frames(parsed.frames, parsed.start, "last")
     except ReplayError as error:
         return Replay(facts=attrs.evolve(facts, reason=str(error)))
-    facts = attrs.evolve(facts, **_of_game(parsed, rows, facts.players))
-    return Replay(facts=facts, parsed=parsed, rows=rows)
+    controllers = _controllers(parsed.frames, parsed.start, rows)
+    facts = attrs.evolve(facts, **_of_game(parsed, rows, controllers, facts.players))
+    return Replay(facts=facts, parsed=parsed, rows=rows, controllers=controllers)
 
 
 def _unread(facts: FileFacts, stream: Stream | None, reason: str) -> FileFacts:
@@ -126,15 +132,23 @@ def _distinct(ids: npt.NDArray[np.int32]) -> int:
     return len(ids) if (ids[1:] > ids[:-1]).all() else len(np.unique(ids))
 
 
-def _of_game(parsed: Any, rows: npt.NDArray[np.intp], players: tuple[PlayerFacts, ...]) -> dict[str, Any]:
+def _controllers(frames: Any, start: dict[str, Any], rows: npt.NDArray[np.intp]) -> Cells:
+    return np.stack([read_controller(side, rows) for side in _sides(frames, start)], axis=1)
+
+
+def _of_game(
+    parsed: Any, rows: npt.NDArray[np.intp], controllers: Cells, players: tuple[PlayerFacts, ...]
+) -> dict[str, Any]:
     """What two players' frames say. The number of frames is now that of the frames in which both are there."""
     sides = _sides(parsed.frames, parsed.start)
     won = winners(parsed.end, sides, rows, [player.port for player in players])
     return {
         "frames": len(rows),
-        "game_hash": _game_hash(parsed.start, players, sides, rows),
+        "game_hash": _game_hash(parsed.start, players, controllers),
         "players": tuple(
-            attrs.evolve(player, shares=_shares(side, rows), idle=_idle(side, rows), won=won[index])
+            attrs.evolve(
+                player, shares=_shares(side, rows), idle=_idle(controllers[:, index]), won=won[index]
+            )
             for index, (player, side) in enumerate(zip(players, sides, strict=True))
         ),
     }
@@ -203,9 +217,7 @@ def _frames(frames: Any, start: dict[str, Any], rollback: str) -> npt.NDArray[np
     return rows
 
 
-def _game_hash(
-    start: dict[str, Any], players: tuple[PlayerFacts, ...], sides: list[Any], rows: npt.NDArray[np.intp]
-) -> str:
+def _game_hash(start: dict[str, Any], players: tuple[PlayerFacts, ...], controllers: Cells) -> str:
     """The game itself, whatever the file's bytes: both netplay players' recordings, or a file saved again with
     other metadata, are one game. Made of the seed, the stage, who plays, and the first seconds' inputs."""
     digest = hashlib.sha256()
@@ -214,8 +226,7 @@ def _game_hash(
         for player, seat in zip(players, start["players"], strict=True)
     ]
     digest.update(repr((start["random_seed"], start["stage"], who)).encode())
-    first = rows[FIRST_ROW : FIRST_ROW + HASHED_FRAMES]
-    digest.update(np.stack([read_controller(side, first) for side in sides], axis=1).tobytes())
+    digest.update(controllers[FIRST_ROW : FIRST_ROW + HASHED_FRAMES].tobytes())
     return digest.hexdigest()
 
 
@@ -227,17 +238,6 @@ def _shares(side: Any, rows: npt.NDArray[np.intp]) -> dict[str, float]:
     return {name: round(count / len(rows), 4) for name, count in named.items()}
 
 
-def _idle(side: Any, rows: npt.NDArray[np.intp]) -> int:
-    """Frames without a hand on the controller, by the inputs that controllers are made of."""
-    pre = child(side, "pre")
-    changes = np.zeros(len(rows) - 1, bool)
-    for path in (("joystick", "x"), ("joystick", "y"), ("cstick", "x"), ("cstick", "y"), ("triggers",)):
-        values = column(pre, *path)
-        assert values is not None  # in every version
-        inputs = values[rows]
-        changes |= inputs[1:] != inputs[:-1]
-    buttons = column(pre, "buttons_physical")
-    assert buttons is not None  # in every version
-    chords = chords_from_slippi(buttons[rows])
-    changes |= chords[1:] != chords[:-1]
-    return sum(max(0, stop - max(start, FIRST_ROW)) for start, stop in stretches_between(changes))
+def _idle(cells_TC: Cells) -> int:
+    """Frames without a hand on the controller, of those in which inputs have effect."""
+    return sum(max(0, stop - max(start, FIRST_ROW)) for start, stop in idle_stretches(cells_TC))

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from exphil_core.errors import ReplayError
 from exphil_core.melee import FIRST_FRAME
 from exphil_core.replays.arrow import child, valid
-from exphil_core.replays.fighters import read_characters, read_controller, read_fighter, read_partners
+from exphil_core.replays.controller import Cells
+from exphil_core.replays.fighters import read_characters, read_fighter, read_partners
 from exphil_core.replays.game import Game, GameInfo
 from exphil_core.replays.items import read_items
 from exphil_core.replays.parsing import parse as _parsed  # noqa: F401  (tests and benchmarks compare with it)
@@ -35,8 +36,9 @@ def read_game(path: Path, *, rollback: str = "last", any_player: bool = False) -
     return replay.game(rollback)
 
 
-def build_game(parsed: Any, rows: npt.NDArray[np.intp], info: GameInfo) -> Game:
-    """The game that stands in what peppi `parsed`, at `rows` (after rollbacks), in which both players are there."""
+def build_game(parsed: Any, rows: npt.NDArray[np.intp], info: GameInfo, controllers_TPC: Cells) -> Game:
+    """The game that stands in what peppi `parsed`, at `rows` (after rollbacks), in which both players are there and
+    have these controllers."""
     frames, ports = parsed.frames, child(parsed.frames, "ports")
     seats = [child(ports, f"P{player.port + 1}") for player in info.players]
     sides = [child(seat, "leader") for seat in seats]
@@ -47,7 +49,7 @@ def build_game(parsed: Any, rows: npt.NDArray[np.intp], info: GameInfo) -> Game:
         state_TPF=np.stack([state for state, _ in fighters], axis=1),
         action_TP=np.stack([action for _, action in fighters], axis=1),
         character_TP=np.stack([read_characters(side)[rows] for side in sides], axis=1),
-        controller_TPC=np.stack([read_controller(side, rows) for side in sides], axis=1),
+        controller_TPC=controllers_TPC,
         items=read_items(frames, rows, [player.port for player in info.players]),
         partner_state_TPF=partner_states,
         partner_action_TP=partner_actions,
