@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import signal
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -143,6 +144,22 @@ def test_a_process_that_dies_costs_the_file_that_it_died_of(
     assert len(list((tmp_path / "games").iterdir())) == len(files) - 1
     # It may have been innocent: nothing is kept of it.
     assert index.facts(files[-1]) is None
+
+
+def test_a_script_without_a_main_guard_reads_in_its_own_process(demo_folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from exphil_core.replays.index import ReplayIndex\n"
+        "from exphil_core.replays.intake import look_at\n"
+        "from exphil_core.replays.sources import find_replays\n"
+        "with ReplayIndex(Path(sys.argv[1])) as index:\n"
+        "    print(len(look_at(find_replays([sys.argv[2]]), index, workers=2)))\n"
+    )
+    words = [sys.executable, str(script), str(tmp_path / "cache"), str(demo_folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["6"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

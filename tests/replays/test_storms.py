@@ -205,3 +205,38 @@ def _usable(folder: Path, tmp_path: Path) -> list[FileFacts]:
     files = find_replays([str(folder)])
     with ReplayIndex(tmp_path / "other") as index:
         return [item.facts for item in select(files, look_at(files, index), GameFilter()).chosen]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_scan_that_is_interrupted_goes_on_where_it_was(
+    tmp_path: Path, workers: str, demo_folder: Path
+) -> None:
+    content = min(demo_folder.glob("*.slp")).read_bytes()
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(400):
+        # Another seed, another game.
+        at = content.index(b"\x36\x03") + 0x13D
+        (folder / f"{number:03}.slp").write_bytes(
+            content[:at] + number.to_bytes(4, "big") + content[at + 4 :]
+        )
+    files = find_replays([str(folder)])
+    command = [sys.executable, "-m", "exphil_core", "replays", "scan", str(folder), "--workers", workers]
+    command += ["--cache-dir", str(tmp_path / "cache"), "--progress", "none"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def known() -> int:
+        with ReplayIndex(tmp_path / "cache") as index:
+            return sum(index.facts(file) is not None for file in files)
+
+    while process.poll() is None and known() == 0:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.strip() == "exphil: interrupted"
+    before = known()
+    assert 0 < before < len(files)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("400 files: 400 games to train on")

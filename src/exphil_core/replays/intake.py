@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -9,7 +10,15 @@ from itertools import groupby
 from exphil_core.replays.facts import FileFacts
 from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.sources import SEVEN_ZIP, ReplayFile
-from exphil_core.replays.workers import CHUNK_FILES, Chunk, GameSink, Job, look_into, look_into_with
+from exphil_core.replays.workers import (
+    CHUNK_FILES,
+    Chunk,
+    GameSink,
+    Job,
+    NoReaders,
+    look_into,
+    look_into_with,
+)
 
 # Another process takes half a second to start, in which one parses 100 MB.
 BYTES_A_PROCESS = 100 << 20
@@ -65,11 +74,16 @@ def _read(
 ) -> None:
     count = workers or min(processors(), 1 + sum(file.size for file in files) // BYTES_A_PROCESS)
     jobs = list(plan(files, count))
+    left = dict.fromkeys(files)
     if count > 1 and len(jobs) > 1:
-        for chunk in look_into_with(count, jobs, sink, rollback):
-            record(chunk)
-    else:
-        look_into(iter(jobs), record, sink, rollback)
+        # Processes can't start from a script that has no `if __name__ == "__main__"`: then this one reads.
+        with contextlib.suppress(NoReaders):
+            for chunk in look_into_with(count, jobs, sink, rollback):
+                record(chunk)
+                for file, _ in chunk:
+                    left.pop(file, None)
+            return
+    look_into(plan(tuple(left), 1), record, sink, rollback)
 
 
 def processors() -> int:

@@ -30,6 +30,10 @@ Chunk = list[tuple[ReplayFile, FileFacts]]
 CHUNK_FILES, CHUNK_BYTES = 64, 256 << 20
 
 
+class NoReaders(ExphilError):
+    """A reading process ended before it had looked at anything."""
+
+
 class GameSink(Protocol):
     """Takes the games of files while they are read, in whatever process reads them. Picklable; each process gets a
     copy of its own."""
@@ -153,7 +157,7 @@ class _Worker:
         self.process.join()
         code = self.process.exitcode
         if self.busy.value < 0:
-            raise ExphilError(f"a process that reads replays ended by itself (exit status {code})")
+            raise NoReaders(f"a process that reads replays ended by itself (exit status {code})")
         culprit = self.job[self.busy.value]
         return culprit, FileFacts(
             file=str(culprit), reason=f"unreadable: the reader died of it (exit status {code})"
