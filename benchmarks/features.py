@@ -14,7 +14,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,12 @@ from exphil_core.training.reporter import SilentReporter
 from exphil_core.training.sampling import validation_plans
 
 Mask = npt.NDArray[np.bool_]
-# Frames after an appearance in which it is answered, those of the teleport itself not counted.
-ANSWER = 45
-TELEPORTS = range(353, 359)
-BOMBS, EXPLODING = (0x3A, 0x3B), 5
+# An answer is begun 8 to 13 frames after what it answers, and its first inputs tell which it is.
+ANSWER = 25
+TELEPORTS, ENDS = range(353, 359), (355, 358)
+# Standing, walking, dashing, running, crouching, landing.
+FREE = (*range(14, 24), 39, 40, 41, 42)
+BOMBS, THROWN, EXPLODING = (0x3A, 0x3B), 2, 5
 # Two-sided 95 % of Student's distribution, by degrees of freedom; beyond the table the normal one's.
 T95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 8: 2.31, 10: 2.23, 15: 2.13, 20: 2.09, 30: 2.04}
 
@@ -54,7 +56,33 @@ class Case:
     cast: tuple[str, ...]
     pattern: str
     flags: dict[str, Any]
-    matters: Callable[[Game, int], Mask]
+    matters: Mapping[str, Callable[[Game, int], Mask]]
+
+
+def answering_a_teleport(game: Game, fighter: int) -> Mask:
+    """From the opponent's appearance on, while whoever stood free on the ground then makes up the answer."""
+    foe = 1 - fighter
+    mewtwo = game.character_TP[:, foe] == BY_NAME["mewtwo"].internal
+    ends = mewtwo & np.isin(game.action_TP[:, foe], ENDS)
+    appears = ends & ~np.concatenate([[False], ends[:-1]])
+    return lasting(appears & np.isin(game.action_TP[:, fighter], FREE), ANSWER)
+
+
+def facing_a_bomb(game: Game, fighter: int) -> Mask:
+    """From the throw of the opponent's bomb on, for as long as an answer takes."""
+    items = game.items
+    thrown = np.zeros(len(game), bool)
+    flying = np.isin(items.type, BOMBS) & (items.state == THROWN) & (items.owner != fighter)
+    thrown[items.frame()[flying]] = True
+    return lasting(thrown & ~np.concatenate([[False], thrown[:-1]]), ANSWER)
+
+
+def holding_a_bomb(game: Game, fighter: int) -> Mask:
+    """A bomb is in one's own hand, and what becomes of it is decided."""
+    items = game.items
+    held = np.zeros(len(game), bool)
+    held[items.frame()[np.isin(items.type, BOMBS) & (items.state == 0) & (items.owner == fighter)]] = True
+    return held
 
 
 def facing_a_teleport(game: Game, fighter: int) -> Mask:
@@ -92,16 +120,22 @@ def lasting(happens: Mask, frames: int) -> Mask:
 SANDBOX = (
     Case(
         feature="teleport", cast=("mewtwo", "marth"), pattern="", flags={"opponent": "mewtwo"},
-        matters=facing_a_teleport,
+        matters={"answers to a Teleport": answering_a_teleport, "around one": facing_a_teleport},
     ),
-    Case(feature="item-tracking", cast=("link", "marth"), pattern="", flags={}, matters=bomb_out),
+    Case(
+        feature="item-tracking", cast=("link", "marth"), pattern="", flags={},
+        matters={"answers to a bomb": facing_a_bomb, "one in hand": holding_a_bomb, "one out": bomb_out},
+    ),
 )  # fmt: skip
 REAL = (
     Case(
         feature="teleport", cast=(), pattern="*mewtwo*.slp", flags={"any_player": True},
-        matters=around_a_teleport,
+        matters={"around a Teleport": around_a_teleport},
     ),
-    Case(feature="item-tracking", cast=(), pattern="*link*.slp", flags={"any_player": True}, matters=item_out),
+    Case(
+        feature="item-tracking", cast=(), pattern="*link*.slp", flags={"any_player": True},
+        matters={"an item out": item_out},
+    ),
 )  # fmt: skip
 
 
@@ -123,19 +157,25 @@ def losses(ready: Prepared) -> Iterator[tuple[int, int, npt.NDArray[np.int64], n
             yield int(windows.game[lane]), int(windows.fighter[lane]), rows, nats[lane, columns]
 
 
-def scores(ready: Prepared, games: dict[str, Game], case: Case) -> dict[str, list[float]]:
-    """Of each held-out game: summed nats and frames, of all frames and of those that matter."""
+Sums = dict[str, list[float]]
+
+
+def scores(ready: Prepared, games: dict[str, Game], case: Case) -> dict[str, Sums]:
+    """By kind of frames, of each held-out game: nats in all, and frames."""
     hashes = ready.held_out.table.hashes()
-    masks: dict[tuple[int, int], Mask] = {}
-    sums: dict[str, list[float]] = {}
+    kinds = {"all": lambda game, fighter: np.ones(len(game), bool), **case.matters}
+    masks: dict[tuple[str, int, int], Mask] = {}
+    sums: dict[str, Sums] = {kind: {} for kind in kinds}
     for index, fighter, rows, nats in losses(ready):
         game = games[hashes[index]]
-        if (index, fighter) not in masks:
-            masks[index, fighter] = case.matters(game, fighter)
-        chosen = masks[index, fighter][rows]
-        total = sums.setdefault(hashes[index], [0.0, 0.0, 0.0, 0.0])
-        for place, value in enumerate((nats.sum(), len(nats), nats[chosen].sum(), chosen.sum())):
-            total[place] += float(value)
+        for kind, mask_of in kinds.items():
+            key = (kind, index, fighter)
+            if key not in masks:
+                masks[key] = mask_of(game, fighter)
+            chosen = masks[key][rows]
+            total = sums[kind].setdefault(hashes[index], [0.0, 0.0])
+            total[0] += float(nats[chosen].sum())
+            total[1] += float(chosen.sum())
     return sums
 
 
@@ -144,7 +184,7 @@ def run(
 ) -> Prepared:
     """One trained policy, with the games that were held out."""
     settings = {
-        "replays": (folder,), "seed": str(seed), "device": "cpu",
+        "replays": (folder,), "seed": str(seed),
         "validation_fraction": "0.3", **case.flags, **flags,
     }  # fmt: skip
     if on:
@@ -164,7 +204,7 @@ def compare(
     """The figures of one feature, after each seed."""
     found = [read_game(path, any_player=True) for path in sorted(Path(folder).rglob("*.slp"))]
     games = {game.info.game_hash: game for game in found}
-    told: dict[bool, list[dict[str, list[float]]]] = {False: [], True: []}
+    told: dict[bool, list[dict[str, Sums]]] = {False: [], True: []}
     for seed in range(seeds):
         for on in (False, True):
             print(f"{case.feature} {'on' if on else 'off'}, seed {seed}:", end="", flush=True)
@@ -172,21 +212,20 @@ def compare(
             print(flush=True)
         yield {
             "feature": case.feature, "games": len(games), "seeds": seed + 1, "schema": SCHEMA_VERSION,
-            "all": summary(told, 0), "where it matters": summary(told, 2),
+            "frames": {kind: summary(told, kind) for kind in (*case.matters, "all")},
         }  # fmt: skip
 
 
-def summary(told: dict[bool, list[dict[str, list[float]]]], first: int) -> dict[str, Any]:
+def summary(told: dict[bool, list[dict[str, Sums]]], kind: str) -> dict[str, Any]:
     """Means over frames, seed by seed, and the mean gain a game (over seeds) with its 95 % interval."""
 
-    def mean(sums: dict[str, list[float]]) -> float:
-        return sum(s[first] for s in sums.values()) / max(sum(s[first + 1] for s in sums.values()), 1)
+    def mean(sums: Sums) -> float:
+        return sum(nats for nats, _ in sums.values()) / max(sum(frames for _, frames in sums.values()), 1)
 
-    held_out = [name for name, s in told[True][0].items() if s[first + 1] > 0]
-    pairs = list(zip(told[False], told[True], strict=True))
+    pairs = [(off[kind], on[kind]) for off, on in zip(told[False], told[True], strict=True)]
+    held_out = [name for name, (_, frames) in pairs[0][1].items() if frames > 0]
     gains = [
-        statistics.fmean((off[name][first] - on[name][first]) / on[name][first + 1] for off, on in pairs)
-        for name in held_out
+        statistics.fmean((off[name][0] - on[name][0]) / on[name][1] for off, on in pairs) for name in held_out
     ]
     margin = float("nan")
     if len(gains) > 1:
@@ -194,9 +233,9 @@ def summary(told: dict[bool, list[dict[str, list[float]]]], first: int) -> dict[
         factor = next((t for most, t in T95.items() if freedom <= most), 1.96)
         margin = factor * statistics.stdev(gains) / len(gains) ** 0.5
     return {
-        "off": [mean(sums) for sums in told[False]], "on": [mean(sums) for sums in told[True]],
-        "frames": int(sum(s[first + 1] for s in told[True][0].values())), "held out": len(held_out),
-        "gain a game": statistics.fmean(gains), "margin": margin,
+        "off": [mean(off) for off, _ in pairs], "on": [mean(on) for _, on in pairs],
+        "frames": int(sum(frames for _, frames in pairs[0][1].values())), "held out": len(held_out),
+        "gain a game": statistics.fmean(gains) if gains else float("nan"), "margin": margin,
         "better": sum(gain > 0 for gain in gains),
     }  # fmt: skip
 
@@ -208,8 +247,7 @@ def table(results: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for result in results:
-        for which in ("where it matters", "all"):
-            s = result[which]
+        for which, s in result["frames"].items():
             off, on = (" / ".join(f"{value:.3f}" for value in s[key]) for key in ("off", "on"))
             lines.append(
                 f"| `{result['feature']}`, {which} | {s['frames']:,} | {off} | {on} | "
@@ -238,15 +276,21 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("which", choices=("sandbox", "real"))
     parser.add_argument("--replays", type=Path, default=Path())
     parser.add_argument("--feature", help="only this one")
-    parser.add_argument("--games", type=int, default=48)
+    parser.add_argument("--games", type=int, default=240)
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--backbone", default="gru")
     parser.add_argument("--hidden", default="64")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
-    flags = {"backbone": given.backbone, "hidden_sizes": given.hidden, "epochs": str(given.epochs)}
+    flags = {
+        "backbone": given.backbone,
+        "hidden_sizes": given.hidden,
+        "epochs": str(given.epochs),
+        "device": given.device,
+    }
     manager = with_features()
     results: list[dict[str, Any]] = []
     for case in SANDBOX if given.which == "sandbox" else REAL:

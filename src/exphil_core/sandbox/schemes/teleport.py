@@ -6,7 +6,7 @@ When he appears nothing on the screen says any more where he came from: whoever 
 from __future__ import annotations
 
 from exphil_core.sandbox import actions as act
-from exphil_core.sandbox.controller import Z
+from exphil_core.sandbox.controller import A, Z
 from exphil_core.sandbox.game import Setup
 from exphil_core.sandbox.hand import Step
 from exphil_core.sandbox.phrases import Phrases, Plan
@@ -19,14 +19,14 @@ ROSE, AFAR = 10.0, 50.0
 ANSWERED_WITHIN, IGNORED = 14, 0.06
 # How often he teleports of his own accord.
 _BLINKS = {
-    Situation.FAR: 0.4, Situation.MIDDLE: 0.25, Situation.BELOW: 0.3, Situation.ABOVE: 0.2, Situation.CLOSE: 0.15,
-    Situation.THREAT: 0.1,
+    Situation.FAR: 0.6, Situation.MIDDLE: 0.45, Situation.BELOW: 0.4, Situation.ABOVE: 0.3, Situation.CLOSE: 0.3,
+    Situation.THREAT: 0.2,
 }  # fmt: skip
 _STARTS, _ENDS = (act.TELEPORT, act.TELEPORT_AIR), (act.TELEPORT + 2, act.TELEPORT_AIR + 2)
 
 
 class AgainstTeleport(Scheme):
-    """Turns round and strikes if he passed, jumps after him if he rose, shields if he came from afar, else dodges."""
+    """Jumps after him if he rose, strikes behind if he passed, shields or dodges if he came, chases if he fled."""
 
     def __init__(self, setup: Setup, index: int, phrases: Phrases) -> None:
         super().__init__(setup, index, phrases)
@@ -54,14 +54,17 @@ class AgainstTeleport(Scheme):
         if say.chance(IGNORED):
             return None
         side = say.side(me, foe)
-        if (x - me.x) * side < 0:
-            return [Step(2, cx=80 * side), *say.rest(30, side)]
         if foe.y - y > ROSE:
             return [*say.jump(side, short=False), Step(3), Step(2, cy=80), Step(14)]
-        if abs(x - me.x) > AFAR:
-            held = Step(say.about(16), buttons=say.shield_button)
-            return [held, held._replace(frames=2, buttons=held.buttons | Z), Step(12)]
-        return [say.dash(-side, 12), say.dash(side, 10), Step(3, buttons=Z), *say.rest(18, side)]
+        if (x - me.x) * side < 0:
+            return [Step(2, cx=80 * side), *say.rest(30, side)]
+        if (foe.x - x) * side < 0:
+            # He came this way: from afar it can be seen coming and is shielded, from near it is dodged and grabbed.
+            if abs(x - me.x) > AFAR:
+                held = Step(say.about(16), buttons=say.shield_button)
+                return [held, held._replace(frames=2, buttons=held.buttons | Z), Step(12)]
+            return [say.dash(-side, 12), say.dash(side, 10), Step(3, buttons=Z), *say.rest(18, side)]
+        return [say.dash(side, 14), Step(3, *say.full(side), buttons=A), *say.rest(16, side)]
 
 
 class Blink(Scheme):
