@@ -89,6 +89,8 @@ class Tactics(Phrases):
         if situation not in TROUBLE:
             for scheme in self._schemes:
                 scheme.alarm = False
+                if scheme.patient and self._owes_reply and not me.airborne:
+                    continue
                 reasoned = scheme.plan(situation, me, foe)
                 if reasoned:
                     return reasoned

@@ -15,6 +15,9 @@ from exphil_core.sandbox.state import FighterState, GameState, ItemState
 class Scheme(ABC):
     """One reason of one player. What it sees is as late as all that the player sees."""
 
+    # Whether a reply to a hit that is still owed comes first.
+    patient = False
+
     def __init__(self, setup: Setup, index: int, phrases: Phrases) -> None:
         self._setup = setup
         self._index = index

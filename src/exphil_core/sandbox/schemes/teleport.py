@@ -71,6 +71,7 @@ class Blink(Scheme):
     """Mewtwo's own: out of the dance he teleports through, over or away from the opponent, in turns; and grabs
     whom he came out behind."""
 
+    patient = True
     # Along x by the opponent's side, and up.
     _WAYS = ((1.0, 0.0), (1.0, 0.6), (-1.0, 0.0), (0.8, 0.0), (0.35, 1.0))
 
