@@ -13,9 +13,11 @@ from exphil_char_zelda.plugin import COLUMNS
 
 from exphil_core.features.character import fighter_rows
 from exphil_core.melee.characters import SHEIK_INTERNAL, ZELDA_INTERNAL
-from exphil_core.replays.filters import GameFilter, collect
+from exphil_core.replays.filters import GameFilter, select
 from exphil_core.replays.game import Game
 from exphil_core.replays.index import ReplayIndex
+from exphil_core.replays.intake import look_at
+from exphil_core.replays.slp import read_game
 from exphil_core.replays.sources import find_replays
 from exphil_core.sandbox import make_replays
 from exphil_core.testing import check_feature_on_games, manager_with
@@ -74,11 +76,13 @@ def test_changes_of_the_sandbox_are_followed_both_ways(exphil_sandbox: Games) ->
 def test_a_model_of_zelda_learns_from_both_forms_and_from_whoever_became_zelda(tmp_path: Path) -> None:
     """Sides that started as Sheik count once they were Zelda, and all their frames are imitated."""
     make_replays(tmp_path / "games", games=6, minutes=1.5, seed=11, characters=("zelda", "sheik", "fox"))
+    files = find_replays([str(tmp_path / "games")])
     with ReplayIndex(tmp_path / "cache") as index:
-        found = collect(find_replays([str(tmp_path / "games")]), GameFilter(character="zelda"), index)
+        chosen = select(files, look_at(files, index), GameFilter(character="zelda")).chosen
     started_as_sheik = forms = 0
-    for game, sides in zip(found.games, found.sides, strict=True):
-        for side in sides:
+    for item in chosen:
+        game = read_game(tmp_path / "games" / item.file.name)
+        for side in item.sides:
             shown = set(np.unique(game.character_TP[:, side]).tolist())
             assert ZELDA_INTERNAL in shown
             forms += SHEIK_INTERNAL in shown
