@@ -10,6 +10,7 @@ import pluggy
 from exphil_core.specs import (
     BackboneSpec,
     CharacterFeatureSpec,
+    LoggerSpec,
     NamingSchemeSpec,
     PresetSpec,
     PruningStrategySpec,
@@ -50,4 +51,10 @@ def exphil_naming_schemes() -> Iterable[NamingSchemeSpec]:
 @hookspec
 def exphil_pruning_strategies() -> Iterable[PruningStrategySpec]:
     """Pruning strategies that this plugin adds."""
+    return ()
+
+
+@hookspec
+def exphil_loggers() -> Iterable[LoggerSpec]:
+    """Loggers that this plugin adds. Must not import what they write with: listings call it."""
     return ()

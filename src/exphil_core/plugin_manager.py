@@ -21,6 +21,7 @@ from exphil_core.hookspecs import CONTRACT_VERSION, GROUP
 from exphil_core.specs import (
     BackboneSpec,
     CharacterFeatureSpec,
+    LoggerSpec,
     NamingSchemeSpec,
     PresetSpec,
     PruningStrategySpec,
@@ -37,6 +38,7 @@ HOOKS: dict[str, tuple[str, type]] = {
     "exphil_character_features": ("character feature", CharacterFeatureSpec),
     "exphil_naming_schemes": ("naming scheme", NamingSchemeSpec),
     "exphil_pruning_strategies": ("pruning strategy", PruningStrategySpec),
+    "exphil_loggers": ("logger", LoggerSpec),
 }
 
 

@@ -146,6 +146,30 @@ class PruningStrategySpec:
     summary: str = attrs.field(default="", validator=_string)
 
 
+def _check_modules(instance: object, attribute: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
+    for item in value:
+        if not isinstance(item, str) or not item.isidentifier():
+            raise ValueError(f"{attribute.name} {item!r} must be the name of a module, without dots")
+
+
+@attrs.frozen(kw_only=True)
+class LoggerSpec:
+    """A place that a run's metrics go to. `factory` is called with an instance of `options` (an attrs class; without
+    arguments if there is none) and returns an object that keeps the contract of
+    `exphil_core.training.logger.Logger`.
+
+    `needs` are modules that have to be installed, and `install` what pip is to be given where one is missing; a run is
+    refused before it starts then.
+    """
+
+    name: str = attrs.field(validator=_check_name)
+    factory: str = attrs.field(validator=_check_reference)
+    options: type | None = attrs.field(default=None, validator=_check_options)
+    needs: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=_check_modules)
+    install: str = attrs.field(default="", validator=_string)
+    summary: str = attrs.field(default="", validator=_string)
+
+
 def load_reference(reference: str) -> Any:
     """Import what "module:attribute" names. Raises ImportError or AttributeError as Python does."""
     module, _, attribute = reference.partition(":")

@@ -15,7 +15,7 @@ GREEDY = ("replays",)
 # Lists whose elements may hold commas: one element each time the flag is given.
 WHOLE = (*GREEDY, "player")
 # Repeatable key=value settings.
-PAIRS = ("backbone_options",)
+PAIRS = ("backbone_options", "log_options")
 
 
 def flag_of(name: str, info: OptionInfo) -> str:

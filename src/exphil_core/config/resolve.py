@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from exphil_core.config.loggers import logger_settings
 from exphil_core.config.presets import Layer, preset_layers
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import UnknownName, UsageError, unknown_name
@@ -76,6 +77,9 @@ def resolve(
     config = _names(manager, config, problems)
     if backbone is not None:
         config = _follow_backbone(config, backbone, origins, problems)
+    log_to, log_options, wrong = logger_settings(manager, config.log_to, config.log_options)
+    config = attrs.evolve(config, log_to=log_to, log_options=log_options)
+    problems += wrong
     if problems or backbone is None:
         raise InvalidSettings(problems)
     return ResolvedConfig(

@@ -315,3 +315,16 @@ class TrainConfig:
         default_text="none",
         help="Tag the model; may be repeated.",
     )
+    log_to: tuple[str, ...] = option(
+        (),
+        group=OUTPUT,
+        default_text="none",
+        help="Send metrics to this logger, too (`exphil plugins list --hook loggers`); may be repeated.",
+    )
+    log_options: dict[str, Any] = option(
+        attrs.Factory(dict),
+        flag="log-option",
+        group=OUTPUT,
+        default_text="the logger's own",
+        help="A setting of a logger's own, as in wandb.project=melee; may be repeated.",
+    )
