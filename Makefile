@@ -40,6 +40,7 @@ test: lint
 	$(PYTEST) -n 2 -m "not all_only"
 
 test-all: $(STAMP)
+	-$(BIN)/python -m pip install --quiet --constraint constraints.txt wandb
 	$(PYTEST) -n 2 -m all_only
 
 format: $(STAMP)

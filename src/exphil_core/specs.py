@@ -158,8 +158,8 @@ class LoggerSpec:
     arguments if there is none) and returns an object that keeps the contract of
     `exphil_core.training.logger.Logger`.
 
-    `needs` are modules that have to be installed, and `install` what pip is to be given where one is missing; a run is
-    refused before it starts then.
+    `needs` are modules that have to be installed, and `install` what pip is to be given where one is missing: a run
+    is refused then, before it starts.
     """
 
     name: str = attrs.field(validator=_check_name)

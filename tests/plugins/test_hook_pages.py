@@ -29,6 +29,7 @@ MODULES = {
     "exphil_character_features": "ledge_time.plugin",
     "exphil_naming_schemes": "weekly_names",
     "exphil_pruning_strategies": "keep_daily",
+    "exphil_loggers": "csv_log",
 }
 _QUOTED = re.compile(r"^\*\*`([^`]+)`\*\*\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -241,6 +242,22 @@ class TestExamples:
         }  # fmt: skip
         with pytest.raises(UsageError, match="at least 1"):
             chosen_strategies(manager, [spec.name], {"flag_keep_daily": "0"})
+
+    def test_the_logger_keeps_the_contract_and_heeds_a_crash(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        from exphil_core.testing import check_logger
+        from exphil_core.testing.loggers import epoch_metrics, facts
+
+        _, spec = loaded("exphil_loggers", monkeypatch)
+        check_logger(spec)
+        for resumed_at, steps in ((None, (30, 60, 90)), (60, (90, 120))):
+            logger = factory(spec)(spec.options(separator="semicolon"))
+            logger.start(facts(tmp_path, resumed_at))
+            for step in steps:
+                logger.epoch(epoch_metrics(step))
+        table = (tmp_path / f"{facts(tmp_path).name}.csv").read_text().splitlines()
+        assert [line.split(";")[0] for line in table] == ["step", "30", "60", "90", "120"]
 
 
 def test_the_example_of_a_pyproject_is_enough(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ NAMES = {
     "exphil_character_features": ("exphil-char-marth", "marth"),
     "exphil_naming_schemes": ("exphil-naming-dated", "dated"),
     "exphil_pruning_strategies": ("exphil-prune-each", "each"),
+    "exphil_loggers": ("exphil-log-diary", "diary"),
 }
 
 

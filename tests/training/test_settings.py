@@ -59,6 +59,7 @@ OWN_TEST = {
     "validation_fraction", "cache_dir", "temporal", "features", "epochs", "device", "threads", "max_time",
     "checkpoints", "naming", "bump", "tags", "early_stopping", "patience", "min_delta", "compile",
     "save_every", "keep_states", "from_checkpoint", "allow_new_features",
+    "log_to", "log_options",  # test_loggers.py
 }  # fmt: skip
 
 

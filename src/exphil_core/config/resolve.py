@@ -77,9 +77,9 @@ def resolve(
     config = _names(manager, config, problems)
     if backbone is not None:
         config = _follow_backbone(config, backbone, origins, problems)
-    log_to, log_options, wrong = logger_settings(manager, config.log_to, config.log_options)
+    log_to, log_options, found = logger_settings(manager, config.log_to, config.log_options)
     config = attrs.evolve(config, log_to=log_to, log_options=log_options)
-    problems += wrong
+    problems += found
     if problems or backbone is None:
         raise InvalidSettings(problems)
     return ResolvedConfig(

@@ -30,6 +30,7 @@ IMPORTS: Mapping[str, tuple[str, ...]] = {
     "exphil_character_features": ("CharacterFeatureSpec", "FeatureColumn"),
     "exphil_naming_schemes": ("NamingSchemeSpec",),
     "exphil_pruning_strategies": ("PruningStrategySpec",),
+    "exphil_loggers": ("LoggerSpec",),
 }
 OWN_IMPORTS: Mapping[str, str] = {
     "exphil_backbones": "from $package.backbone_options import LeakyOptions",

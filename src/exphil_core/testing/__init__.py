@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from exphil_core.testing.backbones import check_backbone
     from exphil_core.testing.features import check_character_feature
     from exphil_core.testing.games import check_feature_on_games, short_run
+    from exphil_core.testing.loggers import check_logger
     from exphil_core.testing.naming import check_naming_scheme
     from exphil_core.testing.plugins import check_plugin, manager_with
     from exphil_core.testing.presets import check_preset
@@ -23,6 +24,7 @@ __all__ = [
     "check_backbone",
     "check_character_feature",
     "check_feature_on_games",
+    "check_logger",
     "check_naming_scheme",
     "check_plugin",
     "check_preset",
@@ -40,6 +42,7 @@ _HOMES = {
     "check_backbone": "backbones",
     "check_character_feature": "features",
     "check_feature_on_games": "games",
+    "check_logger": "loggers",
     "check_naming_scheme": "naming",
     "check_plugin": "plugins",
     "manager_with": "plugins",

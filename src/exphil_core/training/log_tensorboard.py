@@ -26,7 +26,7 @@ class TensorBoardLogger:
     def start(self, run: RunFacts) -> None:
         root = Path(self._folder).expanduser() if self._folder else run.folder / "tensorboard"
         purge = None if run.resumed_at is None else run.resumed_at + 1
-        self._writer = SummaryWriter(root / run.name, purge_step=purge)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(root / run.name, purge_step=purge)
         config = json.dumps(run.config, indent=2, ensure_ascii=False, default=str)
         text = "\n".join(f"    {line}" for line in config.splitlines())
         self._text("config", text, run.resumed_at or 0)
@@ -40,14 +40,14 @@ class TensorBoardLogger:
         for name, value in flat(metrics).items():
             if name not in PLACES:
                 self._scalar(f"epoch/{name}", value, metrics["step"])
-        self._writer.flush()  # type: ignore[no-untyped-call]
+        self._writer.flush()
 
     def finish(self, end: RunEnd) -> None:
         self._text("end", f"{end.status}: {end.model or end.reason}", 0)
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
     def _scalar(self, name: str, value: float, step: int) -> None:
-        self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+        self._writer.add_scalar(name, value, step)
 
     def _text(self, name: str, text: str, step: int) -> None:
-        self._writer.add_text(name, text, step)  # type: ignore[no-untyped-call]
+        self._writer.add_text(name, text, step)

@@ -18,8 +18,8 @@ LOGIN_SECONDS = 60
 
 
 class WandbLogger:
-    """One W&B run a run, with the same id when it goes on. "step" is a metric like the others and the axis of them all:
-    W&B's own counter can't go back, as a run does that goes on from before a crash."""
+    """One W&B run a run, with the same id when it goes on. "step" is a metric like the others and the axis of all of
+    them: W&B's own counter can't go back, as a run does that goes on from before a crash."""
 
     def __init__(self, options: WandbOptions) -> None:
         self._options = options

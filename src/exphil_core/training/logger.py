@@ -26,11 +26,11 @@ class RunFacts:
 
 @attrs.frozen(kw_only=True)
 class RunEnd:
-    """How a run ended: `status` is "finished", "interrupted" or "failed", `reason` says why (empty for a run that came
-    to its end).
+    """How a run ended: `status` is "finished", "interrupted" or "failed", `reason` says why (empty for a run that
+    came to its end).
 
-    `model` is the id of what was registered, `state` where an unfinished run can go on from, `best` the metrics of the
-    best epoch; each None where there is none.
+    `model` is the id of what was registered, `state` where an unfinished run can go on from, `best` the metrics of
+    the best epoch; each None where there is none.
     """
 
     status: str
@@ -43,14 +43,14 @@ class RunEnd:
 class Logger(Protocol):
     """Takes a run's metrics elsewhere. Each run makes a new one.
 
-    Calls come in the order `start`, any number of `step` and `epoch`, `finish`, all in the thread that trains: what is
-    slow slows the run. A call that raises is the last one but for nobody else; the run goes on. What is given is
-    the logger's own copy. The run's random generators are put back after each call; a thread of the logger's own
-    must not draw from the global ones.
+    Calls come in the order `start`, any number of `step` and `epoch`, `finish`, all in the thread that trains: what
+    is slow slows the run. A logger that raises is left alone from then on, and the run goes on. What is given is the
+    logger's own copy. The process's random generators are put back after each call; a thread of the logger's own
+    must not draw from them.
 
     A run that goes on gets a new logger, with `resumed_at` set. Its `name` is the same, and so are the numbers of its
-    steps; those after `resumed_at` come (again): what had been told of them before a crash is void. A finished run that
-    goes on for more epochs has a new name.
+    steps: those after `resumed_at` come (again), and what was told of them before a crash is void. A finished run
+    that goes on for more epochs is another one, with a name of its own.
     """
 
     def start(self, run: RunFacts) -> None:
@@ -58,8 +58,8 @@ class Logger(Protocol):
         ...
 
     def step(self, metrics: Mapping[str, float]) -> None:
-        """Every few steps: "step" (counted from the run's first), "epoch", "train_loss" (mean of the examples since the
-        last call, in nats a frame), "lr" and "frames_per_second"."""
+        """Every few steps: "step" (counted from the run's first), "epoch", "train_loss" (mean of the examples since
+        the last call, in nats a frame), "lr" and "frames_per_second"."""
         ...
 
     def epoch(self, metrics: Mapping[str, Any]) -> None:

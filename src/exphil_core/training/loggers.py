@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from exphil_core.config.loggers import HOOK
-from exphil_core.config.schema import TrainConfig
+from exphil_core.errors import ExphilError
 from exphil_core.plugin_manager import PluginManager, Registered
+from exphil_core.training.learner import Learner
 from exphil_core.training.logger import Logger, RunEnd, RunFacts
 
 # Steps between two calls of `step`. Counted, not timed: a run that is repeated logs the same steps.
@@ -55,36 +56,35 @@ class Loggers:
         self._loggers: list[_Named] = []
         self._since = _Interval()
 
-    @classmethod
-    def load(cls, manager: PluginManager, config: TrainConfig, warn: Callable[[str], None]) -> Loggers:
-        """Those that `config.log_to` names; whichever can't be made is left out with a warning."""
-        loggers = cls(warn=warn)
-        for name in config.log_to:
+    def load(
+        self, manager: PluginManager, names: Sequence[str], options: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Add the loggers called `names`; whichever can't be made is left out with a warning."""
+        for name in names:
             entry = manager.get(HOOK, name)
             named = _Named(name=name, distribution=entry.origin.distribution)
-            if loggers._done(named, partial(named.make, manager, entry, config.log_options.get(name, {}))):
-                loggers._loggers.append(named)
-        return loggers
+            if self._done(named, partial(named.make, manager, entry, options.get(name, {}))):
+                self._loggers.append(named)
 
     def start(self, run: RunFacts) -> None:
         """The run begins."""
         self._tell(lambda logger: logger.start(copy.deepcopy(run)))
 
-    def trained(self, step: int, epoch: int, loss: float, examples: int, lr: float, seconds: float) -> None:
-        """Step `step` (counted from 1) is done; `loss` is the mean of its examples."""
+    def trained(self, learner: Learner, epoch: int, loss: float, examples: int, seconds: float) -> None:
+        """The learner has done a step; `loss` is the mean of its examples."""
         if not self._loggers:
             return
         since = self._since
         since.loss, since.examples = since.loss + loss * examples, since.examples + examples
         since.seconds += seconds
-        if step % EVERY or not since.examples:
+        if learner.steps % EVERY or not since.examples:
             return
         self._since = _Interval()
         metrics = {
-            "step": step,
+            "step": learner.steps,
             "epoch": epoch,
             "train_loss": since.loss / since.examples,
-            "lr": lr,
+            "lr": learner.rate(learner.steps - 1),
             "frames_per_second": round(since.examples / max(since.seconds, 1e-9), 1),
         }
         self._tell(lambda logger: logger.step(dict(metrics)))
@@ -108,7 +108,8 @@ class Loggers:
         except BaseException as error:  # a library that ends the process must not end the run
             if isinstance(error, KeyboardInterrupt) and not let_go:
                 raise
-            said = " ".join(f"{type(error).__name__}: {error}".split())
+            kind = "" if isinstance(error, ExphilError) else f"{type(error).__name__}: "
+            said = " ".join(f"{kind}{error}".split())
             with contextlib.suppress(OSError):
                 self._warn(
                     f'warning: logger "{named.name}" of {named.distribution} is left out from here on: {said}'
@@ -121,7 +122,7 @@ class Loggers:
 def _bits_kept() -> Iterator[None]:
     """What decides the bits of a run and is everybody's in a process: afterwards it is what it was."""
     mine, numpys, torchs = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cudas = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    cudas = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     threads = torch.get_num_threads()
     try:
         yield

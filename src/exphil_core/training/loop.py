@@ -24,6 +24,7 @@ from exphil_core.training.frames import FrameStore
 from exphil_core.training.hiding import Hiding
 from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.learner import Learner, NotFiniteError
+from exphil_core.training.loggers import Loggers
 from exphil_core.training.outcome import EpochResult, Outcome
 from exphil_core.training.prefetch import ahead
 from exphil_core.training.rates import collapse_warnings
@@ -75,11 +76,13 @@ class Trainer:
         stop: StopRequest | None = None,
         save: Callable[[Trainer], None] = lambda trainer: None,
         files: Sequence[str] = (),
+        loggers: Loggers | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config, self.policy, self.prior = config, policy, prior
         self.held_out, self.reporter, self.clock = held_out, reporter, clock
         self.stop, self.save, self.files = stop or StopRequest(), save, files
+        self.loggers = loggers or Loggers()
         self.save_every = SaveEvery.parse(config.save_every)
         self.device = next(policy.parameters()).device
         self.sampler = _sampler(config, training)
@@ -149,6 +152,7 @@ class Trainer:
             said = f"warning: metrics of epoch {result.epoch} can't be written: {error}"
             self._quietly(lambda: self.reporter.line(said))
         self._quietly(lambda: self.reporter.epoch(result.as_json()))
+        self.loggers.epoch(result.as_json())
         for warning in collapse_warnings(result.validation):
             said_so = f"warning: epoch {result.epoch}: {warning}"
             self._quietly(lambda line=said_so: self.reporter.line(line))  # type: ignore[misc]
@@ -222,6 +226,7 @@ class Trainer:
             at.losses, at.frames = at.losses + loss * examples, at.frames + examples
             before, now = now, self.clock()
             at.seconds, self.elapsed = at.seconds + now - before, self.elapsed + now - before
+            self.loggers.trained(self.learner, at.epoch, loss, examples, now - before)
             if examples:
                 shown = loss if shown is None else shown + SHOWN_LOSS_SHARE * (loss - shown)
             if now - shown_at >= REFRESH:

@@ -23,7 +23,19 @@ from exphil_core.training.parent import Parent
 LAST = "last"
 STATE_ORIGIN = "state"
 # What can't change the result: where things are, how often they are saved, how long to go on.
-FREE = frozenset({"replays", "checkpoints", "epochs", "max_time", "save_every", "keep_states", "tags"})
+FREE = frozenset(
+    {
+        "replays",
+        "checkpoints",
+        "epochs",
+        "max_time",
+        "save_every",
+        "keep_states",
+        "tags",
+        "log_to",
+        "log_options",
+    }
+)
 
 
 @attrs.frozen(kw_only=True, eq=False)

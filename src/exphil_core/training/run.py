@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections import Counter
 from datetime import datetime, timezone
@@ -27,6 +28,8 @@ from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
 from exphil_core.training.checkpoint import check_fits, find_checkpoint
 from exphil_core.training.interrupts import StopRequest
+from exphil_core.training.logger import RunEnd, RunFacts
+from exphil_core.training.loggers import Loggers
 from exphil_core.training.loop import Trainer
 from exphil_core.training.machine import machine, take_up
 from exphil_core.training.metrics import append_metrics, begin_metrics
@@ -70,6 +73,7 @@ class _Job:
     stem: str
     resumed: Resumed | None
     parent: Parent | None
+    loggers: Loggers
 
     def file(self, ending: str) -> Path:
         """One of the run's files."""
@@ -112,9 +116,31 @@ def train(
         stem=stem,
         resumed=resumed,
         parent=parent,
+        loggers=Loggers(reporter.line),
     )
     with running(folder, stem):
-        return _carried_out(job, reporter, stop)
+        return _logged(job, reporter, stop)
+
+
+def _logged(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedModel | UnfinishedRun:
+    """Carry the run out, and tell the loggers how it ended."""
+    try:
+        ended = _carried_out(job, reporter, stop)
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        job.loggers.finish(RunEnd(status=status, reason=f"{type(error).__name__}: {error}"))
+        raise
+    outcome, trained = ended.outcome, isinstance(ended, TrainedModel)
+    job.loggers.finish(
+        RunEnd(
+            status="finished" if trained else "interrupted" if outcome.interrupted else "failed",
+            reason=outcome.stopped,
+            model=ended.entry.id if isinstance(ended, TrainedModel) else None,
+            state=str(ended.state) if isinstance(ended, UnfinishedRun) and ended.state else None,
+            best=outcome.best.as_json() if outcome.best else None,
+        )
+    )
+    return ended
 
 
 def _fine_tuned(run: ResolvedConfig, ready: Prepared) -> Parent:
@@ -164,12 +190,28 @@ def _trained(job: _Job, reporter: Reporter, stop: StopRequest) -> Outcome:
         stop,
         save,
         ready.training_files,
+        job.loggers,
     )
     metrics = job.file(METRICS)
     if job.resumed is not None:
         restore(trainer, job.resumed.tensors, job.resumed.record["training"])
         begin_metrics(metrics, [result.as_json() for result in trainer.outcome.history])
+    _start_loggers(job)
     return trainer.run(lambda result: append_metrics(metrics, result.as_json()))
+
+
+def _start_loggers(job: _Job) -> None:
+    config = job.run.config
+    job.loggers.load(job.manager, config.log_to, config.log_options)
+    job.loggers.start(
+        RunFacts(
+            name=job.stem,
+            folder=job.folder,
+            created_at=utc_text(job.fields.created_at),
+            config=json.loads(json.dumps(attrs.asdict(config))),
+            resumed_at=job.resumed.record["training"]["steps"] if job.resumed else None,
+        )
+    )
 
 
 def _constant_record(job: _Job) -> dict[str, Any]:
