@@ -19,6 +19,7 @@ COMMANDS = (
     ["train", "--help"],
     ["prune", "--help"],
     ["registry", "--help"],
+    ["plot", "--help"],
 )
 # Each command adds to what the ones before it imported, so that the first heavy one is the culprit.
 CODE = f"""

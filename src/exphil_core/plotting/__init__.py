@@ -1,0 +1,1 @@
+"""Curves drawn: in the terminal with characters alone, or as a picture with matplotlib."""
