@@ -119,7 +119,7 @@ class Runner:
     def run(self, jobs: list[Job]) -> None:
         """All of `jobs`, in their order; those that are done already are passed over."""
         for number, job in enumerate(jobs):
-            if (self.out / f"{job.name}.json").exists():
+            if self.is_done(job):
                 continue
             while len(self.running) >= self.slots:
                 self.wait()
@@ -130,6 +130,11 @@ class Runner:
             print(f"{job.name}: started, {number + 1} of {len(jobs)}", flush=True)
         while self.running:
             self.wait()
+
+    def is_done(self, job: Job) -> bool:
+        """Whether there is a result that nothing cut short."""
+        path = self.out / f"{job.name}.json"
+        return path.exists() and not json.loads(path.read_text(encoding="utf-8"))["cut_short"]
 
     def hopeless(self, job: Job) -> bool:
         """Whether there isn't time for it any more, as far as can be said."""
