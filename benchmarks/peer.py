@@ -47,6 +47,7 @@ HELD_OUT = ("b89b770d", "38731120", "976f2930", "df8a477e")
 # The first target that is scored: that of the first observation under a delay of 18.
 FIRST_SCORED = 19
 CPU = torch.device("cpu")
+Games = tuple[list[Game], list[Game]]
 # slippi-ai's own figures, on the same frames and cells; see docs/benchmarks.md.
 PEER = {
     0: {60: 1.961, 180: 1.467, 300: 1.372, 600: 1.319},
@@ -85,7 +86,7 @@ def sides(games: list[Game]) -> list[Cells]:
     return [game.controller_TPC[:, side] for game in games for side in humans(game)]
 
 
-def read_games(folder: Path) -> tuple[list[Game], list[Game]]:
+def read_games(folder: Path) -> Games:
     """Training and held-out games. Version 1.0.0 is beyond slippi-ai's reader."""
     training, held_out = [], []
     for path in sorted(folder.glob("*.slp")):
@@ -183,10 +184,11 @@ class Watch:
         self.began += spent
 
 
-def run(
-    config: TrainConfig, delay: int, budgets: list[int], games: tuple[list[Game], list[Game]]
-) -> dict[str, Any]:
-    """Train for the largest of `budgets` CPU seconds, scoring when each is spent. A cosine ends at the largest."""
+def run(config: TrainConfig, delay: int, budgets: list[int], games: Games) -> Iterator[dict[str, Any]]:
+    """Train for the largest of `budgets` CPU seconds; all results so far whenever one of them is spent.
+
+    The schedule's end is that of the largest.
+    """
     config = attrs.evolve(config, delay=delay)
     training, held_out = (every_frame(part, delay) for part in games)
     policy = new_policy(config, training)
@@ -196,8 +198,7 @@ def run(
     watch = Watch()
     for epoch, step in steps(config, training):
         _, count = learner.update([step])
-        frames, taken = frames + count, taken + 1
-        spent = watch.seconds()
+        frames, taken, spent = frames + count, taken + 1, watch.seconds()
         # The schedule follows the run's length in steps, which the pace so far foretells.
         learner.total_steps = max(taken + 1, int(taken * ahead[-1] / spent))
         if spent < ahead[0]:
@@ -206,33 +207,33 @@ def run(
             at = time.process_time()
             score = scores(shown, held_out)
         watch.without(time.process_time() - at)
-        budget = ahead.pop(0)
-        scored[budget] = score | {
-            "cpu_seconds": round(spent, 1), "steps": taken, "frames": frames, "epochs": epoch,
+        scored[str(ahead.pop(0))] = score | {
+            "cpu_seconds": round(spent, 1), "steps": taken, "frames": frames,
+            "passes": round(frames / int(training.sides.rows.sum()), 1),
             "frames_per_second": round(frames / spent),
         }  # fmt: skip
         print(
             f"delay {delay}, {spent:.0f} CPU seconds, {taken} steps, epoch {epoch}: {brief(score)}",
             flush=True,
         )
+        yield {
+            "delay": delay,
+            "seed": config.seed,
+            "settings": {**attrs.asdict(config), "replays": None},
+            "parameters": parameter_count(policy),
+            "budgets": scored,
+            "processor": processor(),
+            "torch": torch.__version__,
+        }
         if not ahead:
-            break
-    return {
-        "delay": delay,
-        "seed": config.seed,
-        "settings": {**attrs.asdict(config), "replays": None},
-        "parameters": parameter_count(policy),
-        "budgets": scored,
-        "processor": processor(),
-        "torch": torch.__version__,
-    }
+            return
 
 
 def brief(score: dict[str, Any]) -> str:
     return f"{score['all']:.3f} all, {score['change']:.3f} change, {score['hold']:.3f} hold"
 
 
-def speed(config: TrainConfig, games: tuple[list[Game], list[Game]], seconds: float = 40.0) -> dict[str, Any]:
+def speed(config: TrainConfig, games: Games, seconds: float = 40.0) -> dict[str, Any]:
     """Frames a CPU second of whole training steps, batches included."""
     store = every_frame(games[0], 0)
     policy = new_policy(config, store)
@@ -268,7 +269,7 @@ def report(runs: list[dict[str, Any]], base: dict[str, Any], speeds: list[dict[s
             peer = PEER.get(one["delay"], {}).get(int(budget))
             lines.append(
                 f"| delay {one['delay']}, {budget} CPU s | **{score['all']:.3f}** | {score['change']:.3f} "
-                f"| {score['hold']:.3f} | {peer or ''} | {score['steps']} | {score['epochs']} "
+                f"| {score['hold']:.3f} | {peer or ''} | {score['steps']} | {score['passes']} "
                 f"| {score['frames_per_second']:,} |"
             )
     return "\n".join([*lines, "", *part_table(runs, base), "", *speed_table(speeds)]).strip() + "\n"
@@ -282,7 +283,10 @@ def part_table(runs: list[dict[str, Any]], base: dict[str, Any]) -> list[str]:
     ]
     for part in PARTS:
         mixture = base["mixture"]["parts"][part]
-        ours = [f"{parts[part]:.3f}{'' if parts[part] <= mixture else ' (worse)'}" for parts in last.values()]
+        ours = [
+            f"{parts[part]:.3f}{'' if parts[part] < mixture + 5e-4 else ' (worse)'}"
+            for parts in last.values()
+        ]
         lines.append(f"| {part} | {mixture:.3f} | {PEER_PARTS.get(part, '')} | {' | '.join(ours)} |")
     return lines
 
@@ -350,9 +354,8 @@ def main() -> None:
             write_json(given.out / f"speed-{name}.json", found)
     elif not given.baselines:
         for delay in given.delays:
-            write_json(
-                given.out / f"{given.name}-delay{delay}.json", run(settings(), delay, given.budgets, games)
-            )
+            for result in run(settings(), delay, given.budgets, games):
+                write_json(given.out / f"{given.name}-delay{delay}.json", result)
     read = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(given.out.glob("*.json"))]
     runs = [one for one in read if "budgets" in one]
     text = report(runs, base, [one for one in read if "frames_per_second" in one])
