@@ -322,7 +322,9 @@ def test_a_tag_that_can_t_be_one_is_refused_at_once(manager: PluginManager) -> N
         resolve(manager, flags={"tags": "two words"})
 
 
-def test_a_run_in_progress_is_known_as_one(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_in_progress_is_known_as_one(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from exphil_core.checkpoints.running import is_running
     from exphil_core.training import loop
 
@@ -333,10 +335,7 @@ def test_a_run_in_progress_is_known_as_one(small_run: Run, monkeypatch: pytest.M
         seen.append(is_running(folder, "gru_20260119_123456"))
         return real(self, *args)
 
-    folder = small_run().folder
-    for path in folder.glob("*"):
-        if path.is_file():
-            path.unlink()
+    folder = tmp_path / "checkpoints"
     monkeypatch.setattr(loop.Trainer, "_epoch", spy)
     model = small_run()
     assert seen == [True]
