@@ -10,29 +10,31 @@ from torch import Tensor
 from exphil_core.kernels.library import StepArguments, kernel
 
 
-def kernel_step(tensors: Mapping[str, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Outputs (B, E) and the layer's state after the frame, given what native/step.h calls its arguments."""
-    past_BKE, before_BEN = tensors["past"], tensors["before"]
-    batch, channels, states = before_BEN.shape
-    y_BE, past, after = (
-        before_BEN.new_empty(batch, channels),
-        torch.empty_like(past_BKE),
-        torch.empty_like(before_BEN),
-    )
-    pointers = {name: tensor.data_ptr() for name, tensor in tensors.items()}
+def kernel_step(
+    weights: Mapping[str, int], rank: int, entering: Tensor, past: Tensor, before: Tensor
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Outputs (B, E) and the layer's state after the frame. `weights` are the addresses of what native/step.h calls
+    its weights, `rank` R; entering (B, 2 E), past (B, K - 1, E), before (B, E, N)."""
+    batch, channels, states = before.shape
+    past, before = past.contiguous(), before.contiguous()
+    y = torch.empty(batch, channels)
+    past_after, after = torch.empty_like(past), torch.empty_like(before)
     arguments = StepArguments(
-        **pointers,
-        y=y_BE.data_ptr(),
-        past_after=past.data_ptr(),
+        **weights,
+        entering=entering.data_ptr(),
+        past=past.data_ptr(),
+        before=before.data_ptr(),
+        y=y.data_ptr(),
+        past_after=past_after.data_ptr(),
         after=after.data_ptr(),
         batch=batch,
         channels=channels,
         states=states,
-        taps=past_BKE.shape[1] + 1,
-        rank=tensors["step_weight"].shape[1],
+        taps=past.shape[1] + 1,
+        rank=rank,
         threads=torch.get_num_threads(),
     )
     found = kernel()
     assert found is not None, "callers look first"
     found.call("mamba_step", arguments)
-    return y_BE, (past, after)
+    return y, (past_after, after)

@@ -23,8 +23,8 @@ from torch.nn import functional as F
 
 from exphil_core.kernels.library import DrawArguments, PartArguments, kernel
 from exphil_core.kernels.scan import kernel_takes
+from exphil_core.models.frame.basics import Floats, gelu_
 
-Floats = npt.NDArray[np.float32]
 Cells = npt.NDArray[np.int64]
 TINY = np.float32(1e-30)
 
@@ -154,7 +154,7 @@ def _by_kernel(
 def _logits(head: HeadWeights, index: int, z_nZ: Tensor, last: Cells, chosen: Cells, lanes: Cells) -> Floats:
     """As `PolicyHead._part_logits`."""
     part = head.parts[index]
-    seen_nZ = _gelu(F.layer_norm(z_nZ, *part.norm))
+    seen_nZ = gelu_(F.layer_norm(z_nZ, *part.norm))
     sum_nV: Floats = F.linear(seen_nZ, *part.logits).numpy()
     copy_n = seen_nZ.numpy() @ part.copy_Z + part.copy_bias
     last_n = last[:, index]
@@ -173,16 +173,6 @@ def _logits(head: HeadWeights, index: int, z_nZ: Tensor, last: Cells, chosen: Ce
     sum_nV[lanes, last_n] += lift_n + copy_n
     sum_nV[~head.possible_VV[x_n]] = head.impossible
     return sum_nV
-
-
-def _gelu(x: Tensor) -> Tensor:
-    # torch's own goes through oneDNN, which takes 16 µs for a single row; this takes 5.
-    values: Floats = x.numpy()
-    reached: Floats = torch.erf(x * 0.5**0.5).numpy()
-    reached += 1
-    values *= reached
-    values *= np.float32(0.5)
-    return x
 
 
 def _drawn(logits_nV: Floats, temperature: float, uniform_n: npt.NDArray[np.float64]) -> Cells:

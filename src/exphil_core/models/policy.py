@@ -13,6 +13,7 @@ from exphil_core.errors import ExphilError
 from exphil_core.features.schema import ObservationSchema
 from exphil_core.models.backbones.base import Backbone, State
 from exphil_core.models.embedding import Embedding
+from exphil_core.models.frame.play import FrameOfPlay, frame_of_play
 from exphil_core.models.head import AUTOREGRESSIVE, PolicyHead, Watch
 from exphil_core.plugin_manager import PluginManager
 
@@ -57,6 +58,11 @@ class Policy(nn.Module):
         self.embedding = embedding
         self.backbone = backbone
         self.head = PolicyHead(backbone.output_size, shape.head_width, shape.head)
+        self._play: FrameOfPlay | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was prepared for play: a copy prepares its own."""
+        return {**self.__dict__, "_play": None}
 
     def initial_state(self, batch: int) -> State:
         """The state of `batch` games that just started."""
@@ -100,8 +106,16 @@ class Policy(nn.Module):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, State]:
         """One frame of play: controllers (B, 6) for floats (B, O), ids (B, I), last decided controllers (B, 6)."""
-        y_BH, state = self.backbone.step(self.embedding(floats, ids), state)
+        y_BH, state = self._frame(floats, ids, state)
         return self.head.sample(y_BH, decided, temperature=temperature, generator=generator), state
+
+    def _frame(self, floats: Tensor, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """Outputs (B, H) of embedding and backbone for one frame, and the state after it."""
+        if self.training or floats.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            return self.backbone.step(self.embedding(floats, ids), state)
+        if self._play is None or not self._play.is_current():
+            self._play = frame_of_play(self.embedding, self.backbone)
+        return self._play(floats, ids, state)
 
 
 def build_policy(manager: PluginManager, shape: PolicyShape) -> Policy:

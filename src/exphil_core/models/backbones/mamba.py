@@ -90,11 +90,15 @@ class MambaMixer(Mixer):
         """One call of the kernel for all between the two outer projections: 20 small operators otherwise."""
         if torch.is_grad_enabled() or not kernel_takes(x_BD):
             return super().step(x_BD, state)
-        past_BKE, states_BEN = state
+        places = {name: weight.data_ptr() for name, weight in self.step_weights().items()}
+        y_BE, after = kernel_step(places, self.dt_rank, self.in_proj(x_BD), *state)
+        return self.out_proj(y_BE), after
+
+    def step_weights(self) -> dict[str, Tensor]:
+        """The weights between the two outer projections, by what native/step.h calls them."""
         bias_E = self.conv1d.bias
         assert bias_E is not None
-        tensors = {
-            "entering": self.in_proj(x_BD),
+        weights = {
             "filter": self.conv1d.weight,
             "filter_bias": bias_E,
             "projection": self.x_proj.weight,
@@ -102,11 +106,8 @@ class MambaMixer(Mixer):
             "step_bias": self.dt_proj.bias,
             "A_log": self.A_log,
             "D": self.D,
-            "past": past_BKE.contiguous(),
-            "before": states_BEN.contiguous(),
         }
-        y_BE, after = kernel_step(tensors)
-        return self.out_proj(y_BE), after
+        return {name: weight.detach() for name, weight in weights.items()}
 
 
 class Mamba(ResidualStack):
