@@ -56,6 +56,22 @@ static void step(long B, long E, long N, long K, long R) {
   for (auto* one : all) delete one;
 }
 
+static void frame(long B, long inputs, long outputs, long heads, long each, long window) {
+  std::vector<std::vector<float>*> all;
+  auto make = [&](long floats) { return tensor(all, floats, 1.0f); };
+  LinearArguments l = {};
+  l.x = make(B * inputs), l.weight = make(outputs * inputs), l.bias = make(outputs), l.y = make(B * outputs);
+  l.batch = B, l.inputs = inputs, l.outputs = outputs, l.bends = 1;
+  AttentionArguments a = {};
+  const long D = heads * each;
+  a.entered = make(B * 3 * D), a.bias = make(heads * window), a.past = make(B * (window - 1) * 2 * D);
+  a.filled = make(B * (window - 1)), a.y = make(B * D), a.seen = make(B * window * 2 * D);
+  a.filled_after = make(B * window);
+  a.batch = B, a.width = D, a.heads = heads, a.window = window;
+  if (exphil_linear(&l) || exphil_attention_step(&a)) abort();
+  for (auto* one : all) delete one;
+}
+
 static void draw_controllers(long n, long width, long cells_x, long cells_y, bool told) {
   std::vector<std::vector<float>*> all;
   auto make = [&](long floats) { return tensor(all, floats, 1.0f); };
@@ -99,5 +115,8 @@ int main() {
     for (long N : {1, 5, 16})
       for (long K : {1, 2, 4})
         for (long R : {1, 3, 16}) step(2, E, N, K, R);
+  for (long B : {1, 3})
+    for (long size : {1, 3, 4, 17, 33})
+      for (long window : {1, 2, 18}) frame(B, size, size + 2, 1 + size % 3, size, window);
   printf("passed with %d lanes\n", W);
 }

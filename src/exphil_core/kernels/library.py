@@ -16,7 +16,7 @@ from torch import Tensor
 from exphil_core.kernels.build import BuildError, built
 from exphil_core.kernels.variants import OFF, VARIABLE, chosen_variant
 
-LAYOUT = 1
+LAYOUT = 2
 _POINTER, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 
 
@@ -26,7 +26,7 @@ def _structure(name: str, pointers: str, numbers: str, floats: str = "") -> type
     return type(name, (ctypes.Structure,), {"_fields_": fields})
 
 
-# As in native/scan.h, native/convolution.h, native/step.h and native/draw.h.
+# As in native/scan.h, native/convolution.h, native/step.h, native/frame.h and native/draw.h.
 ScanArguments = _structure(
     "ScanArguments",
     "u step b c gate A D bias before y last ungated checkpoints dy dlast du dstep db dc dgate dA dD dbias dbefore",
@@ -42,6 +42,12 @@ StepArguments = _structure(
     "StepArguments",
     "entering filter filter_bias projection step_weight step_bias A_log D past before y past_after after",
     "batch channels states taps rank threads",
+)
+LinearArguments = _structure("LinearArguments", "x weight bias y", "batch inputs outputs bends")
+AttentionArguments = _structure(
+    "AttentionArguments",
+    "entered bias past filled y seen filled_after",
+    "batch width heads window",
 )
 PartArguments = _structure(
     "PartArguments",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from exphil_core.errors import ExphilError
 from exphil_core.features.schema import ObservationSchema
+from exphil_core.kernels.scan import has_kernel
 from exphil_core.models.backbones.base import Backbone, State
 from exphil_core.models.embedding import Embedding
 from exphil_core.models.frame.play import FrameOfPlay, frame_of_play
@@ -66,7 +67,10 @@ class Policy(nn.Module):
 
     def initial_state(self, batch: int) -> State:
         """The state of `batch` games that just started."""
-        return self.backbone.initial_state(batch, self.head.enter.weight.device)
+        device = self.head.enter.weight.device
+        if not self.training and device.type == "cpu":
+            has_kernel()  # its first use may have to build it: not in the middle of a game
+        return self.backbone.initial_state(batch, device)
 
     def loss(
         self,

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from exphil_core.kernels.frame import kernel_linear, takes_few
 from exphil_core.models.backbones.base import State
 
 Floats = npt.NDArray[np.float32]
@@ -29,10 +30,30 @@ def linear_weights(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
     return layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
 
 
+def times(weight: Tensor, bias: Tensor | None) -> Change:
+    """x to x times the transposed weight, plus the bias."""
+
+    def run(x: Tensor) -> Tensor:
+        return kernel_linear(x, weight, bias) if takes_few(x) else F.linear(x, weight, bias)
+
+    return run
+
+
 def linear(layer: nn.Module) -> Change:
     """As the `nn.Linear`."""
+    return times(*linear_weights(layer))
+
+
+def bent_linear(layer: nn.Module) -> Change:
+    """As the `nn.Linear` and gelu after it."""
     weight, bias = linear_weights(layer)
-    return lambda x: F.linear(x, weight, bias)
+
+    def run(x: Tensor) -> Tensor:
+        return (
+            kernel_linear(x, weight, bias, bends=True) if takes_few(x) else gelu_(F.linear(x, weight, bias))
+        )
+
+    return run
 
 
 def norm(layer: nn.Module) -> Change:

@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from exphil_core.models.backbones.base import State
 from exphil_core.models.backbones.mlp import Mlp
 from exphil_core.models.backbones.recurrent import RecurrentStack, weights_of
-from exphil_core.models.frame.basics import Floats, Run, gelu_, linear, norm
+from exphil_core.models.frame.basics import Change, Floats, Run, gelu_, linear, norm, times
 
 
 def mlp_frame(backbone: Mlp) -> Run:
     """As `Mlp.step`, without dropout."""
-    blocks = zip(backbone.layers[::3], backbone.layers[1::3], strict=True)
-    layers = [(linear(enter), norm(normed)) for enter, normed in blocks]
+    modules = list(backbone.layers)
+    layers = [
+        (linear(enter), norm(normed)) for enter, normed in zip(modules[::3], modules[1::3], strict=True)
+    ]
 
     def run(x_BD: Tensor, state: State) -> tuple[Tensor, State]:
         for enter, normed in layers:
@@ -49,15 +50,13 @@ def recurrent_frame(backbone: RecurrentStack, cell: Callable[[nn.Module], Run]) 
 
 def lstm_cell(layer: nn.Module) -> Run:
     """As `torch.lstm_cell`."""
-    of_input, of_output, input_bias, output_bias = (weight.detach() for weight in weights_of(layer))
-    width = of_output.shape[1]
-    bias: Floats = output_bias.numpy()
+    of_input, of_output, width = _maps(layer)
 
     def run(x_BD: Tensor, state: State) -> tuple[Tensor, State]:
         output_BH, cell_BH = state
-        gates_BG = F.linear(x_BD, of_input, input_bias).addmm_(output_BH, of_output.t())
+        gates_BG = of_input(x_BD)
         gates: Floats = gates_BG.numpy()
-        gates += bias
+        gates += of_output(output_BH).numpy()
         new_BH = gates_BG[:, 2 * width : 3 * width].tanh().numpy()
         opened: Floats = gates_BG.sigmoid_().numpy()
         kept_BH = cell_BH * gates_BG[:, width : 2 * width]
@@ -72,15 +71,13 @@ def lstm_cell(layer: nn.Module) -> Run:
 
 def gru_cell(layer: nn.Module) -> Run:
     """As `torch.gru_cell`."""
-    of_input, of_output, input_bias, output_bias = (weight.detach() for weight in weights_of(layer))
-    width = of_output.shape[1]
+    of_input, of_output, width = _maps(layer)
 
     def run(x_BD: Tensor, state: State) -> tuple[Tensor, State]:
         (before_BH,) = state
-        entering_BG = F.linear(x_BD, of_input, input_bias)
-        kept_BG = F.linear(before_BH, of_output, output_bias)
+        entering_BG = of_input(x_BD)
         entering: Floats = entering_BG.numpy()
-        kept: Floats = kept_BG.numpy()
+        kept: Floats = of_output(before_BH).numpy()
         entering[:, : 2 * width] += kept[:, : 2 * width]
         # Reset and update gate; the third part stays what the state says about the new value.
         opened: Floats = entering_BG[:, : 2 * width].sigmoid().numpy()
@@ -91,3 +88,9 @@ def gru_cell(layer: nn.Module) -> Run:
         return y_BH, (y_BH,)
 
     return run
+
+
+def _maps(layer: nn.Module) -> tuple[Change, Change, int]:
+    """A layer's maps of its input and of its last output to gates, and H."""
+    of_input, of_output, input_bias, output_bias = (weight.detach() for weight in weights_of(layer))
+    return times(of_input, input_bias), times(of_output, output_bias), of_output.shape[1]

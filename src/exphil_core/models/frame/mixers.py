@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from exphil_core.kernels.frame import kernel_attention
 from exphil_core.kernels.scan import kernel_takes
 from exphil_core.kernels.step import kernel_step
 from exphil_core.models.backbones.base import State
 from exphil_core.models.backbones.mamba import MambaMixer
 from exphil_core.models.backbones.residual import FeedForward, Mixer, ResidualStack
 from exphil_core.models.backbones.sliding_window import Attention
-from exphil_core.models.frame.basics import Floats, Run, gelu_, linear, linear_weights, norm
+from exphil_core.models.frame.basics import Floats, Run, bent_linear, linear, linear_weights, norm
 
 
 def residual_frame(backbone: ResidualStack) -> Run | None:
@@ -48,13 +49,28 @@ def residual_frame(backbone: ResidualStack) -> Run | None:
 
 def feed_forward_frame(mixer: FeedForward) -> Run:
     """As `FeedForward.step`."""
-    enter, leave = linear(mixer.layers[0]), linear(mixer.layers[2])
-    return lambda x_BD, state: (leave(gelu_(enter(x_BD))), state)
+    enter, leave = bent_linear(mixer.layers[0]), linear(mixer.layers[2])
+    return lambda x_BD, state: (leave(enter(x_BD)), state)
 
 
 def attention_frame(mixer: Attention) -> Run:
     """As `Attention.step`."""
     enter, leave = linear(mixer.enter), linear(mixer.leave)
+    bias_hW, by_numpy = mixer.distance_bias_hW.detach(), _attention_step(mixer)
+
+    def run(x_BD: Tensor, state: State) -> tuple[Tensor, State]:
+        entered_BX = enter(x_BD)
+        if kernel_takes(entered_BX):
+            y_BD, (seen_BWC, filled_BW) = kernel_attention(entered_BX, bias_hW, *state)
+        else:
+            y_BD, (seen_BWC, filled_BW) = by_numpy(entered_BX, state)
+        return leave(y_BD), (seen_BWC[:, 1:], filled_BW[:, 1:])
+
+    return run
+
+
+def _attention_step(mixer: Attention) -> Run:
+    """What lies between the two linear maps."""
     width, heads, window = mixer.width, mixer.heads, mixer.reach
     # From the oldest frame to the newest, and (W, h): both are views of the weights.
     bias_Wh: Floats = mixer.distance_bias_hW.detach().numpy()[:, ::-1].T
@@ -62,8 +78,8 @@ def attention_frame(mixer: Attention) -> Run:
     own_hD = np.repeat(np.eye(heads, dtype=np.float32), width // heads, axis=1)
     own_share_Dh = np.ascontiguousarray(own_hD.T) * np.float32(share)
 
-    def run(x_BD: Tensor, state: State) -> tuple[Tensor, State]:
-        entered_BX: Floats = enter(x_BD).numpy()
+    def run(entered: Tensor, state: State) -> tuple[Tensor, State]:
+        entered_BX: Floats = entered.numpy()
         batch = len(entered_BX)
         seen_BWC, filled_BW = torch.empty(batch, window, 2 * width), torch.empty(batch, window)
         seen, filled = seen_BWC.numpy(), filled_BW.numpy()
@@ -79,8 +95,7 @@ def attention_frame(mixer: Attention) -> Run:
         weights_BWh = torch.softmax(scores_BWh, dim=1)
         found_BhD: Any = torch.bmm(weights_BWh.transpose(1, 2), seen_BWC[:, :, width:]).numpy()
         found_BhD *= own_hD
-        y_BD = leave(torch.from_numpy(found_BhD.sum(axis=1)))
-        return y_BD, (seen_BWC[:, 1:], filled_BW[:, 1:])
+        return torch.from_numpy(found_BhD.sum(axis=1)), (seen_BWC, filled_BW)
 
     return run
 

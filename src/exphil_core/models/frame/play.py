@@ -23,7 +23,7 @@ from exphil_core.models.backbones.mamba import Mamba
 from exphil_core.models.backbones.mlp import Mlp
 from exphil_core.models.backbones.sliding_window import SlidingWindow
 from exphil_core.models.embedding import Embedding
-from exphil_core.models.frame.basics import Floats, Run, gelu_, linear
+from exphil_core.models.frame.basics import Floats, Run, bent_linear
 from exphil_core.models.frame.cells import gru_cell, lstm_cell, mlp_frame, recurrent_frame
 from exphil_core.models.frame.mixers import residual_frame
 
@@ -79,7 +79,7 @@ def _places(*modules: nn.Module) -> Iterator[tuple[dict[str, Any], str, Tensor, 
 
 def embedding_frame(embedding: Embedding) -> Callable[[Tensor, Tensor], Tensor]:
     """As `Embedding.forward` on floats (B, O) and ids (B, I)."""
-    project, width = linear(embedding.project), embedding.project.in_features
+    project, width = bent_linear(embedding.project), embedding.project.in_features
     tables: list[tuple[Floats, int, int]] = []
     for name, first, stop in embedding.parts:
         table = embedding.tables[name]
@@ -95,6 +95,6 @@ def embedding_frame(embedding: Embedding) -> Callable[[Tensor, Tensor], Tensor]:
             after = at + (stop - first) * table.shape[1]
             x_BX[:, at:after] = table[ids_BI[:, first:stop]].reshape(batch, -1)
             at = after
-        return gelu_(project(torch.from_numpy(x_BX)))
+        return project(torch.from_numpy(x_BX))
 
     return run
