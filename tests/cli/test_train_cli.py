@@ -106,7 +106,7 @@ def test_a_reader_of_stderr_that_goes_away_costs_nothing(demo_folder: Path, tmp_
     assert process.stderr is not None
     next(line for line in process.stderr if line.startswith("epoch 1:"))
     process.stderr.close()
-    process.wait(timeout=60)
+    process.wait(timeout=300)
     (model,) = json.loads((tmp_path / "checkpoints/registry.json").read_text())["models"]
     assert model["epochs"] == 4
 
@@ -257,7 +257,7 @@ def test_a_signal_during_a_run_saves_its_state_and_says_how_to_go_on(
     for pause in (0.0, 0.01, 0.02):
         time.sleep(pause)
         process.send_signal(getattr(signal, name))
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     go_on, keep = out.splitlines()
     assert go_on.startswith("go on:  exphil train --resume checkpoints/mlp_")

@@ -130,3 +130,9 @@ def test_new_features_widen_the_input_and_change_no_output_at_first(
     # The other way round something would be missing.
     with pytest.raises(UsageError, match="the model was trained with"):
         small_run(from_checkpoint=child.entry.id)
+
+
+def test_a_fine_tune_never_validates_on_what_its_parent_trained_on(small_run: Run, demo_folder: Path) -> None:
+    parent = small_run(validation_fraction="0.01")
+    with pytest.raises(UsageError, match=r"of the games to be held out are games that .* was trained on"):
+        small_run(from_checkpoint=parent.entry.id, validation_fraction="0.9")

@@ -171,6 +171,18 @@ def test_more_epochs_are_allowed_and_recorded(any_run: AnyRun, manager: PluginMa
     assert any(first.entry.id in line for line in tree)
 
 
+def test_a_finished_run_has_nothing_left_to_go_on_with(any_run: AnyRun, manager: PluginManager) -> None:
+    model = any_run(**{**LONG, "epochs": "1"})
+    before = sorted(path.name for path in model.folder.iterdir())
+    with pytest.raises(
+        UsageError, match="this run is finished, all 1 epochs of it; to train on, give --epochs 2"
+    ):
+        go_on(model, manager)
+    assert sorted(path.name for path in model.folder.iterdir()) == before
+    with pytest.raises(UsageError, match="a state is resumed where it stands"):
+        go_on(model, manager, checkpoints="elsewhere", epochs="2")
+
+
 def test_what_would_change_the_result_is_refused_by_name(any_run: AnyRun, manager: PluginManager) -> None:
     model = any_run()
     with pytest.raises(UsageError) as refused:

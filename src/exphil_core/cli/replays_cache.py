@@ -74,6 +74,8 @@ def cache(
     if clear and (paths or verify):
         raise UsageError("--clear deletes the cache: it goes with neither PATH nor --verify")
     flags = given_flags(TrainConfig, values)
+    if not paths and (workers is not None or flags.keys() - {"cache_dir"}):
+        raise UsageError("filters and --workers say what of PATH… to read: give the replays too")
     config = resolve(manager_of(ctx), flags={**flags, "replays": paths} if paths else flags).config
     folder, reporter = cache_folder(config.cache_dir), make_reporter(progress)
     result: dict[str, Any] = {"folder": str(folder)}

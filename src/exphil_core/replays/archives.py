@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +32,9 @@ UNPACKING_ERRORS = (
     EOFError,
     NotImplementedError,
     RuntimeError,
+    ValueError,  # names that are no text, among others
+    KeyError,  # replaced since it was listed
+    struct.error,
 )
 
 

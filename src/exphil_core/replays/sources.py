@@ -91,7 +91,9 @@ def _below(folder: Path) -> list[str]:
             folders.clear()
             continue
         seen.add(real)
-        found += [os.path.join(parent, name) for name in files if name.lower().endswith(SUFFIXES)]  # noqa: PTH118
+        # What macOS writes beside each file on foreign disks (`._set.zip`) is no replay.
+        wanted = [name for name in files if name.lower().endswith(SUFFIXES) and not name.startswith("._")]
+        found += [os.path.join(parent, name) for name in wanted]  # noqa: PTH118
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Checkpoint:
     settings: Mapping[str, Any]
     observation: Mapping[str, Any]
     tensors_from: Path
+    trained_on: frozenset[str] = frozenset()  # hashes of games, as far as its files tell
 
     def tensors(self) -> dict[str, Tensor]:
         """Its weights by the names of `Policy.state_dict`."""
@@ -96,6 +97,7 @@ def _of_document(folder: Path, entry: ModelEntry, document: Mapping[str, Any], s
         settings=settings,
         observation=document["observation"],
         tensors_from=folder / f"{stem}.safetensors",
+        trained_on=frozenset(document["data"].get("training_games", ())),
     )
 
 
@@ -128,6 +130,7 @@ def _of_state(path: Path, stem: str) -> Checkpoint:
         settings={name: record["run"]["config"][name] for name in INHERITED},
         observation=record["data"]["observation"],
         tensors_from=path,
+        trained_on=frozenset(record["data"]["training_games"]),
     )
 
 
@@ -146,6 +149,17 @@ def check_fits(run: ResolvedConfig, checkpoint: Checkpoint) -> None:
             )
     if problems:
         raise UsageError("\n".join(problems))
+
+
+def refuse_leak(checkpoint: Checkpoint, held_out: Iterable[str]) -> None:
+    """Refuse to validate on games that the model was trained on. Which games are held out follows from their
+    content, except where so few are given that none would be, or where another share of them is held out."""
+    seen = [game for game in held_out if game in checkpoint.trained_on]
+    if seen:
+        raise UsageError(
+            f"{len(seen)} of the games to be held out are games that {checkpoint.parent.id} was trained on, so that "
+            "val_loss would say nothing: add replays, or give --validation-fraction as its run had it"
+        )
 
 
 def _features(had: list[str], asked: list[str], run: ResolvedConfig) -> list[str]:

@@ -15,7 +15,7 @@ from exphil_core.checkpoints.registry import FILE, Registry
 from exphil_core.checkpoints.states import load_state, newest
 from exphil_core.config.presets import Layer
 from exphil_core.config.resolve import InvalidSettings, ResolvedConfig, resolve
-from exphil_core.errors import ExphilError
+from exphil_core.errors import ExphilError, UsageError
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import expanded
 from exphil_core.training.parent import Parent
@@ -26,6 +26,7 @@ STATE_ORIGIN = "state"
 FREE = frozenset(
     {
         "replays",
+        "cache_dir",
         "checkpoints",
         "epochs",
         "max_time",
@@ -76,6 +77,10 @@ def resume(
 
     Raises ExphilError where there is none that is whole, UsageError for flags that would change the result.
     """
+    if wanted != LAST and "checkpoints" in flags:
+        raise UsageError(
+            "--checkpoints: a state is resumed where it stands; leave it out, or copy the folder first"
+        )
     path = newest(expanded(checkpoints)) if wanted == LAST else _state_folder(wanted)
     saved = load_state(path, warn)
     folder, stem = _place(path)

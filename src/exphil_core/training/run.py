@@ -22,11 +22,11 @@ from exphil_core.checkpoints.running import running
 from exphil_core.checkpoints.states import save_state, states
 from exphil_core.checkpoints.store import save_policy, save_weights
 from exphil_core.config.resolve import ResolvedConfig
-from exphil_core.errors import ExphilError
+from exphil_core.errors import ExphilError, UsageError
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
-from exphil_core.training.checkpoint import check_fits, find_checkpoint
+from exphil_core.training.checkpoint import check_fits, find_checkpoint, refuse_leak
 from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.logger import RunEnd, RunFacts
 from exphil_core.training.loggers import Loggers
@@ -93,6 +93,8 @@ def train(
     stop = stop or StopRequest()
     scheme = load_scheme(manager, run.config.naming)
     ready = prepare(run, manager, reporter, resumed.record if resumed else None)
+    if resumed is not None:
+        _refuse_nothing_to_do(resumed)
     parent = resumed.parent() if resumed else None
     if resumed is None and run.config.from_checkpoint is not None:
         parent = _fine_tuned(run, ready)
@@ -143,10 +145,20 @@ def _logged(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedModel | 
     return ended
 
 
+def _refuse_nothing_to_do(resumed: Resumed) -> None:
+    """A finished run goes on only if there is something left of it."""
+    model, done = resumed.model(), len(resumed.record["training"]["history"])
+    if model is not None and done >= resumed.run.config.epochs:
+        raise UsageError(
+            f"{resumed.stem}: this run is finished, all {done} epochs of it; to train on, give --epochs {2 * done}"
+        )
+
+
 def _fine_tuned(run: ResolvedConfig, ready: Prepared) -> Parent:
     """Give the policy the weights of the model that the run starts from."""
     checkpoint = find_checkpoint(str(run.config.from_checkpoint), run.config.checkpoints)
     check_fits(run, checkpoint)
+    refuse_leak(checkpoint, ready.held_out.table.hashes())
     take_weights(
         ready.policy, checkpoint.tensors(), checkpoint.observation, ready.schema, checkpoint.parent.id
     )
