@@ -4,7 +4,7 @@
     python benchmarks/features.py real --replays ~/Slippi --out real.json
 
 Each pair of runs differs in the feature alone (games, seed, steps). Scores are nats a frame on held-out games, on all
-frames and on those that matter; the difference is taken game by game, with an interval over games.
+frames and on those that matter; the difference is taken game by game and seed by seed, with an interval over both.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +28,27 @@ from exphil_core.config.resolve import resolve
 from exphil_core.features.schema import SCHEMA_VERSION
 from exphil_core.melee.characters import BY_NAME
 from exphil_core.plugin_manager import PluginManager, load_plugins
-from exphil_core.replays.game import Game
+from exphil_core.replays.game import STATE, Game
 from exphil_core.replays.slp import read_game
 from exphil_core.sandbox import make_replays
 from exphil_core.testing.plugins import manager_with
 from exphil_core.training.batches import carried_state, to_tensors
+from exphil_core.training.frames import FrameStore
 from exphil_core.training.loop import Trainer
 from exphil_core.training.prepare import Prepared, prepare
 from exphil_core.training.reporter import SilentReporter
 from exphil_core.training.sampling import validation_plans
+from exphil_core.training.table import Sides
 
 Mask = npt.NDArray[np.bool_]
-# An answer is begun 8 to 13 frames after what it answers, and its first inputs tell which it is.
-ANSWER = 25
+MaskOf = Callable[[Game, int], Mask]
+# The sandbox's players answer 8 to 13 frames after what they answer, and the first inputs tell which answer it is.
+BEGINS, BEGUN, ANSWER = 7, 15, 25
 TELEPORTS, ENDS = range(353, 359), (355, 358)
-# Standing, walking, dashing, running, crouching, landing.
-FREE = (*range(14, 24), 39, 40, 41, 42)
+# Dying and coming back; hurt; lying, teching and held. Whoever is in one of these has other worries.
+TROUBLE = (*range(14), *range(75, 92), *range(183, 260))
 BOMBS, THROWN, EXPLODING = (0x3A, 0x3B), 2, 5
-# Two-sided 95 % of Student's distribution, by degrees of freedom; beyond the table the normal one's.
+# Two-sided 95 % of Student's distribution, by degrees of freedom.
 T95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 8: 2.31, 10: 2.23, 15: 2.13, 20: 2.09, 30: 2.04}
 
 
@@ -56,25 +60,47 @@ class Case:
     cast: tuple[str, ...]
     pattern: str
     flags: dict[str, Any]
-    matters: Mapping[str, Callable[[Game, int], Mask]]
+    matters: Mapping[str, MaskOf]
+    drill: MaskOf
 
 
-def answering_a_teleport(game: Game, fighter: int) -> Mask:
-    """From the opponent's appearance on, while whoever stood free on the ground then makes up the answer."""
+def appearing(game: Game, fighter: int) -> Mask:
+    """The opponent's Teleport ends in this frame, and the fighter is on the ground and out of trouble."""
     foe = 1 - fighter
     mewtwo = game.character_TP[:, foe] == BY_NAME["mewtwo"].internal
     ends = mewtwo & np.isin(game.action_TP[:, foe], ENDS)
-    appears = ends & ~np.concatenate([[False], ends[:-1]])
-    return lasting(appears & np.isin(game.action_TP[:, fighter], FREE), ANSWER)
+    return beginning(ends) & can_answer(game, fighter)
 
 
-def facing_a_bomb(game: Game, fighter: int) -> Mask:
-    """From the throw of the opponent's bomb on, for as long as an answer takes."""
+def thrown_bomb(game: Game, fighter: int) -> Mask:
+    """A bomb of the opponent's starts to fly in this frame, and the fighter is on the ground and out of trouble."""
     items = game.items
     thrown = np.zeros(len(game), bool)
     flying = np.isin(items.type, BOMBS) & (items.state == THROWN) & (items.owner != fighter)
     thrown[items.frame()[flying]] = True
-    return lasting(thrown & ~np.concatenate([[False], thrown[:-1]]), ANSWER)
+    return beginning(thrown) & can_answer(game, fighter)
+
+
+def can_answer(game: Game, fighter: int) -> Mask:
+    """On the ground and out of trouble."""
+    grounded = game.state_TPF[:, fighter, STATE["airborne"]] == 0
+    return grounded & ~np.isin(game.action_TP[:, fighter], TROUBLE)
+
+
+def beginning(lasts: Mask) -> Mask:
+    """The first frame of each stretch."""
+    return lasts & ~np.concatenate([[False], lasts[:-1]])
+
+
+def answer(happens: MaskOf, game: Game, fighter: int) -> Mask:
+    """While an answer to what happens is made up and carried out."""
+    return lasting(happens(game, fighter), ANSWER)
+
+
+def answer_begins(happens: MaskOf, game: Game, fighter: int) -> Mask:
+    """The frames in which an answer to what happens is decided: `BEGINS` to `BEGUN` after it."""
+    happened = happens(game, fighter)
+    return lasting(happened, BEGUN) & ~lasting(happened, BEGINS - 1)
 
 
 def holding_a_bomb(game: Game, fighter: int) -> Mask:
@@ -119,22 +145,33 @@ def lasting(happens: Mask, frames: int) -> Mask:
 
 SANDBOX = (
     Case(
-        feature="teleport", cast=("mewtwo", "marth"), pattern="", flags={"opponent": "mewtwo"},
-        matters={"answers to a Teleport": answering_a_teleport, "around one": facing_a_teleport},
+        feature="teleport", cast=("mewtwo",), pattern="", flags={},
+        matters={
+            "an answer to a Teleport begins": partial(answer_begins, appearing),
+            "answers to a Teleport": partial(answer, appearing),
+            "around one": facing_a_teleport,
+        },
+        drill=partial(answer, appearing),
     ),
     Case(
-        feature="item-tracking", cast=("link", "marth"), pattern="", flags={},
-        matters={"answers to a bomb": facing_a_bomb, "one in hand": holding_a_bomb, "one out": bomb_out},
+        feature="item-tracking", cast=("link",), pattern="", flags={},
+        matters={
+            "an answer to a bomb begins": partial(answer_begins, thrown_bomb),
+            "answers to a bomb": partial(answer, thrown_bomb),
+            "one in hand": holding_a_bomb,
+            "one out": bomb_out,
+        },
+        drill=partial(answer, thrown_bomb),
     ),
 )  # fmt: skip
 REAL = (
     Case(
         feature="teleport", cast=(), pattern="*mewtwo*.slp", flags={"any_player": True},
-        matters={"around a Teleport": around_a_teleport},
+        matters={"around a Teleport": around_a_teleport}, drill=around_a_teleport,
     ),
     Case(
         feature="item-tracking", cast=(), pattern="*link*.slp", flags={"any_player": True},
-        matters={"an item out": item_out},
+        matters={"an item out": item_out}, drill=item_out,
     ),
 )  # fmt: skip
 
@@ -179,10 +216,45 @@ def scores(ready: Prepared, games: dict[str, Game], case: Case) -> dict[str, Sum
     return sums
 
 
+def narrowed(store: FrameStore, games: dict[str, Game], mask_of: MaskOf, times: int) -> FrameStore:
+    """`store` with `mask_of`'s frames alone as examples, `times` over; the others count as idle."""
+    stretches = [np.zeros((0, 2), np.int32)]
+    for game in store.table.hashes():
+        for fighter in (0, 1):
+            # A row is an example of the controller of the frame after it.
+            idle = ~np.concatenate([[False], mask_of(games[game], fighter)[:-1]])
+            edges = np.flatnonzero(np.diff(np.concatenate([[False], idle, [False]])))
+            stretches.append(edges.reshape(-1, 2).astype(np.int32))
+    table = attrs.evolve(
+        store.table,
+        idle=np.concatenate(stretches),
+        idle_offset=np.cumsum([len(found) for found in stretches]).astype(np.int64),
+    )
+    sides = store.sides
+    again = Sides(
+        game=np.tile(sides.game, times),
+        fighter=np.tile(sides.fighter, times),
+        rows=np.tile(sides.rows, times),
+    )
+    return attrs.evolve(store, table=table, sides=again, drop_idle=True)
+
+
+def first_side(sides: Sides) -> Sides:
+    """One of them."""
+    return Sides(game=sides.game[:1], fighter=sides.fighter[:1], rows=sides.rows[:1])
+
+
 def run(
-    case: Case, folder: str, seed: int, on: bool, manager: PluginManager, flags: dict[str, Any]
+    case: Case,
+    folder: str,
+    games: dict[str, Game],
+    seed: int,
+    on: bool,
+    manager: PluginManager,
+    flags: dict[str, Any],
+    drill: int,
 ) -> Prepared:
-    """One trained policy, with the games that were held out."""
+    """One trained policy, with the games that were held out. A `drill` trains on the answers alone, so many times."""
     settings = {
         "replays": (folder,), "seed": str(seed),
         "validation_fraction": "0.3", **case.flags, **flags,
@@ -191,15 +263,18 @@ def run(
         settings["features"] = case.feature
     resolved = resolve(manager, flags=settings)
     ready = prepare(resolved, manager, SilentReporter())
-    trainer = Trainer(
-        resolved.config, ready.policy, ready.training, ready.held_out, ready.prior, SilentReporter()
-    )
+    training, held_out = ready.training, ready.held_out
+    if drill:
+        training = narrowed(training, games, case.drill, drill)
+        # It is one epoch, of which nothing is chosen: one side will do to validate it on.
+        held_out = attrs.evolve(held_out, sides=first_side(held_out.sides))
+    trainer = Trainer(resolved.config, ready.policy, training, held_out, ready.prior, SilentReporter())
     trainer.run(lambda result: print(f"    {result.validation.val_loss:.3f}", end="", flush=True))
     return ready
 
 
 def compare(
-    case: Case, folder: str, seeds: int, manager: PluginManager, flags: dict[str, Any]
+    case: Case, folder: str, seeds: int, manager: PluginManager, flags: dict[str, Any], drill: int
 ) -> Iterator[dict[str, Any]]:
     """The figures of one feature, after each seed."""
     found = [read_game(path, any_player=True) for path in sorted(Path(folder).rglob("*.slp"))]
@@ -208,7 +283,7 @@ def compare(
     for seed in range(seeds):
         for on in (False, True):
             print(f"{case.feature} {'on' if on else 'off'}, seed {seed}:", end="", flush=True)
-            told[on].append(scores(run(case, folder, seed, on, manager, flags), games, case))
+            told[on].append(scores(run(case, folder, games, seed, on, manager, flags, drill), games, case))
             print(flush=True)
         yield {
             "feature": case.feature, "games": len(games), "seeds": seed + 1, "schema": SCHEMA_VERSION,
@@ -217,41 +292,54 @@ def compare(
 
 
 def summary(told: dict[bool, list[dict[str, Sums]]], kind: str) -> dict[str, Any]:
-    """Means over frames, seed by seed, and the mean gain a game (over seeds) with its 95 % interval."""
+    """Means over frames, seed by seed, and the mean gain a game and seed with its 95 % interval."""
 
     def mean(sums: Sums) -> float:
         return sum(nats for nats, _ in sums.values()) / max(sum(frames for _, frames in sums.values()), 1)
 
     pairs = [(off[kind], on[kind]) for off, on in zip(told[False], told[True], strict=True)]
     held_out = [name for name, (_, frames) in pairs[0][1].items() if frames > 0]
-    gains = [
-        statistics.fmean((off[name][0] - on[name][0]) / on[name][1] for off, on in pairs) for name in held_out
-    ]
-    margin = float("nan")
-    if len(gains) > 1:
-        freedom = len(gains) - 1
-        factor = next((t for most, t in T95.items() if freedom <= most), 1.96)
-        margin = factor * statistics.stdev(gains) / len(gains) ** 0.5
+    gains = np.array(
+        [[(off[name][0] - on[name][0]) / on[name][1] for name in held_out] for off, on in pairs]
+    ).reshape(len(pairs), len(held_out))
     return {
         "off": [mean(off) for off, _ in pairs], "on": [mean(on) for _, on in pairs],
         "frames": int(sum(frames for _, frames in pairs[0][1].values())), "held out": len(held_out),
-        "gain a game": statistics.fmean(gains) if gains else float("nan"), "margin": margin,
-        "better": sum(gain > 0 for gain in gains),
+        "gain a game": float(gains.mean()) if held_out else float("nan"), "margin": margin(gains),
+        "better": int((gains.mean(axis=0) > 0).sum()) if held_out else 0,
+        "better seeds": int((gains.mean(axis=1) > 0).sum()) if held_out else 0,
     }  # fmt: skip
+
+
+def margin(gains: npt.NDArray[np.float64]) -> float:
+    """Half of the 95 % interval of the mean of `gains` (seeds, games), which other seeds and other games would move:
+    the variances of the two ways' means added, with Welch and Satterthwaite's degrees of freedom. NaN for one seed
+    or one game."""
+    if min(gains.shape) < 2:
+        return float("nan")
+    parts = [gains.mean(axis=1 - way).var(ddof=1) / count for way, count in enumerate(gains.shape)]
+    total = sum(parts)
+    if total == 0:
+        return 0.0
+    freedom = total**2 / sum(part**2 / (count - 1) for part, count in zip(parts, gains.shape, strict=True))
+    # Rounded down to what the table has, which makes the interval wider.
+    factor = T95[max(known for known in T95 if known <= max(freedom, 1))]
+    return float(factor * total**0.5)
 
 
 def table(results: list[dict[str, Any]]) -> str:
     """The figures as Markdown."""
     lines = [
-        "| feature | frames | without | with | gain a game, 95 % | better in |",
+        "| feature, frames | how many | without | with | gain, 95 % | better in |",
         "|---|---|---|---|---|---|",
     ]
     for result in results:
         for which, s in result["frames"].items():
-            off, on = (" / ".join(f"{value:.3f}" for value in s[key]) for key in ("off", "on"))
+            off, on = (f"{statistics.fmean(s[key]):.3f}" for key in ("off", "on"))
             lines.append(
                 f"| `{result['feature']}`, {which} | {s['frames']:,} | {off} | {on} | "
-                f"{s['gain a game']:+.3f} ± {s['margin']:.3f} | {s['better']} of {s['held out']} games |"
+                f"{s['gain a game']:+.3f} ± {s['margin']:.3f} | {s['better seeds']} of {result['seeds']} seeds, "
+                f"{s['better']} of {s['held out']} games |"
             )
     return "\n".join(lines)
 
@@ -283,6 +371,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--backbone", default="gru")
     parser.add_argument("--hidden", default="64")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--drill", type=int, default=0, metavar="N", help="train on the answers alone, N times in an epoch"
+    )
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings of the runs"
+    )
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     flags = {
@@ -290,6 +384,7 @@ def main(arguments: list[str]) -> None:
         "hidden_sizes": given.hidden,
         "epochs": str(given.epochs),
         "device": given.device,
+        **dict(setting.split("=", 1) for setting in given.set),
     }
     manager = with_features()
     results: list[dict[str, Any]] = []
@@ -306,7 +401,7 @@ def main(arguments: list[str]) -> None:
                 else:
                     folder = linked(case, given.replays, games)
                 cached = {**flags, "cache_dir": str(Path(scratch) / "cache")}
-                for result in compare(case, folder, given.seeds, manager, cached):
+                for result in compare(case, folder, given.seeds, manager, cached, given.drill):
                     results = [r for r in results if r["feature"] != case.feature] + [result]
                     print(table(results), flush=True)
                     if given.out:
