@@ -184,8 +184,8 @@ def policy_of(backbone: str, hidden: tuple[int, ...] = (WIDTH, WIDTH)) -> Policy
     return build_policy(load_plugins(), policy_shape(backbone, hidden, {}, observation_schema())).eval()
 
 
-def frame(policy: Policy, batch: int) -> Work:
-    """One frame of play, from an observation to a controller."""
+def frame(policy: Policy, batch: int, by_modules: bool = False) -> Work:
+    """One frame of play, from an observation to a controller; or with embedding and backbone called as modules."""
     schema = observation_schema()
     floats, ids = (
         torch.randn(batch, schema.float_count),
@@ -198,7 +198,13 @@ def frame(policy: Policy, batch: int) -> Work:
         nonlocal state, controllers
         controllers, state = policy.act(floats, ids, controllers, state)
 
-    return work
+    @torch.no_grad()
+    def work_by_modules() -> None:
+        nonlocal state, controllers
+        y, state = policy.backbone.step(policy.embedding(floats, ids), state)
+        controllers = policy.head.sample(y, controllers)
+
+    return work_by_modules if by_modules else work
 
 
 def frames_of_play() -> dict[str, Any]:
@@ -218,11 +224,13 @@ def frames_of_play() -> dict[str, Any]:
                 clock.append(time.perf_counter() - began)
                 cpu.append(time.thread_time() - began_cpu)
         taken = medians({"one": work, "many": frame(policy, 128)}, 20)
+        against = medians({"one": work, "modules": frame(policy, 1, by_modules=True)}, PLAYED)
         result[name] = {
             "parameters": parameter_count(policy),
             "median": round(1e6 * statistics.median(clock)),
             "p99": round(1e6 * sorted(clock)[int(0.99 * len(clock))]),
             "cpu_median": round(1e6 * statistics.median(cpu)),
+            "vs_modules": round(against["one"] / against["modules"], 2),
             "of_128_games_vs_one": round(taken["many"] / taken["one"], 1),
         }
     return result
