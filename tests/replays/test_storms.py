@@ -207,6 +207,23 @@ def _usable(folder: Path, tmp_path: Path) -> list[FileFacts]:
         return [item.facts for item in select(files, look_at(files, index), GameFilter()).chosen]
 
 
+SIGNALS_ITSELF = """
+import os, signal, sys
+from exphil_core.cli.main import main
+from exphil_core.replays.index import ReplayIndex
+
+if __name__ == "__main__":
+    real = ReplayIndex.record
+
+    def record(self, known):
+        real(self, known)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    ReplayIndex.record = record
+    main(sys.argv[1:])
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_scan_that_is_interrupted_goes_on_where_it_was(
@@ -224,15 +241,16 @@ def test_a_scan_that_is_interrupted_goes_on_where_it_was(
     files = find_replays([str(folder)])
     command = [sys.executable, "-m", "exphil_core", "replays", "scan", str(folder), "--workers", workers]
     command += ["--cache-dir", str(tmp_path / "cache"), "--progress", "none"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # It signals itself after the first chunk: from outside, a fast machine would be done by then.
+    script = tmp_path / "interrupted.py"
+    script.write_text(SIGNALS_ITSELF)
+    first = [sys.executable, str(script), *command[3:]]
+    process = subprocess.Popen(first, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def known() -> int:
         with ReplayIndex(tmp_path / "cache") as index:
             return sum(index.facts(file) is not None for file in files)
 
-    while process.poll() is None and known() == 0:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert said.strip() == "exphil: interrupted"
