@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 help:
 	@echo "make demo      train a model on games that the project makes itself"
 	@echo "make test      lint, types and tests (under 5 minutes)"
-	@echo "make test-all  the slow tests: kill storms, clean environments"
+	@echo "make test-all  the slow tests: kill storms, clean environments (EXPHIL_THOROUGH=1: more of each)"
 	@echo "make docs      write docs/cli.md and docs/observation.md anew"
 	@echo "make bench     measure speed, as ratios, into bench.json and bench-models.json"
 	@echo "make install   only the virtual environment in $(VENV)"
