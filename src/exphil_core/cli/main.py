@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "exphil_core.cli.registry:registry",
         "Trained models: list, rank, tag, compare, verify, import.",
     ),
+    "play": ("exphil_core.cli.play:play", "Let a model play, in Dolphin or in the sandbox."),
     "plot": ("exphil_core.cli.plot:plot", "Loss curves of runs, in the terminal or as a picture."),
     "prune": ("exphil_core.cli.prune:prune", "Delete or archive models by rules."),
     "replays": (
