@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import signal
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -205,6 +207,38 @@ def test_packed_replays_are_read_as_they_lie(
     assert {path.name for path in (tmp_path / "games").iterdir()} == {item.sha256 for item in plain}
     # Nothing was unpacked beside it.
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["cache", "games", target.name])
+
+
+ODD = ["../up.slp", "/root/abs.slp", "C:/drive.slp", "./dot.slp", "a/../b.slp", "twice.slp", "twice.slp", "3"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "7z"])
+def test_odd_names_in_an_archive_keep_nothing_from_being_read(
+    demo_folder: Path, tmp_path: Path, index: ReplayIndex, kind: str
+) -> None:
+    games = sorted(demo_folder.glob("*.slp"))
+    contents = [path.read_bytes() for path in games]
+    target = tmp_path / f"odd.{kind}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zipfile warns of a name that is used twice
+        if kind == "zip":
+            with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as zipped:
+                for number, name in enumerate(ODD):
+                    zipped.writestr(name, contents[number % 6])
+        else:
+            with py7zr.SevenZipFile(target, "w") as archive:
+                for number in range(len(ODD)):
+                    archive.writestr(contents[number % 6], f"{number}.slp")
+                for entry, name in zip(archive.files.files_list, ODD, strict=True):
+                    entry["filename"] = name  # which py7zr would refuse to write
+    files = find_replays([str(target)])
+    assert {file.member for file in files} == {name for name in ODD if name.endswith(".slp")}
+    facts = {item.file.partition("!")[2]: item for item in look_at(files, index, workers=1)}
+    assert [item.reason for item in facts.values()] == [None] * len(files)
+    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+    assert [facts[name].sha256 for name in ODD[:5]] == hashes[:5]
+    assert facts["twice.slp"].sha256 in {hashes[5], hashes[0]}
+    assert not (tmp_path.parent / "up.slp").exists()
 
 
 @pytest.mark.parametrize("kind", ["zip", "7z"])

@@ -30,7 +30,13 @@ class SevenZip:
         except BaseException as error:
             self._file.close()
             _refuse(error)
-        self._crc = {entry.filename: entry.crc32 for entry in self._archive.files}
+        # py7zr refuses to unpack anything beside a name that it doesn't trust (`../a.slp`, `/a.slp`), and changes
+        # others. Nothing is written under these names here: it gets their numbers instead.
+        files = self._archive.files.files_list
+        self._names: list[str] = [info["filename"] for info in files]
+        self._crc = [entry.crc32 for entry in self._archive.files]
+        for number, info in enumerate(files):
+            info["filename"] = str(number)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -41,21 +47,24 @@ class SevenZip:
         """Name, size and number of the solid block of each file."""
         blocks: dict[int, int] = {}
         return [
-            (entry.filename, entry.uncompressed, blocks.setdefault(id(entry.folder), len(blocks)))
-            for entry in self._archive.files
+            (name, entry.uncompressed, blocks.setdefault(id(entry.folder), len(blocks)))
+            for name, entry in zip(self._names, self._archive.files, strict=True)
             if not entry.is_directory
         ]
 
     def extract(self, names: Collection[str], deliver: Deliver) -> None:
-        """Unpack `names` in the order they lie in, calling `deliver` for each as soon as it is whole.
+        """Unpack `names` in the order they lie in, calling `deliver` for each as soon as it is whole. Of files that
+        have the same name, the first is meant.
 
         Raises ReplayError where the archive is damaged: what was not delivered by then can't be had. What
         `deliver` raises goes through.
         """
         raised: list[BaseException] = []
+        wanted = set(names)
+        first = {name: number for number, name in reversed([*enumerate(self._names)]) if name in wanted}
 
-        def finished(name: str, content: bytes) -> None:
-            expected = self._crc.get(name)
+        def finished(number: str, content: bytes) -> None:
+            name, expected = self._names[int(number)], self._crc[int(number)]
             damaged = expected is not None and zlib.crc32(content) != expected
             try:
                 deliver(name, ReplayError("unreadable: damaged in the archive") if damaged else content)
@@ -65,7 +74,7 @@ class SevenZip:
 
         try:
             self._archive.reset()
-            self._archive.extract(targets=list(names), factory=_factory(finished))
+            self._archive.extract(targets=list(map(str, first.values())), factory=_factory(finished))
         except BaseException as error:
             if raised:
                 raise raised[0] from None
