@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -92,7 +93,9 @@ def test_the_same_game_twice_counts_once_whatever_the_bytes_around_it(
     longer.write_bytes(files[1].read_bytes() + b"\0")
     collection = collect([*files, copy, longer], GameFilter())
     assert len(collection.chosen) == len(files)
-    assert [item.file.path for item in collection.left_out] == [str(copy), str(longer)]
+    # The same bytes: the first; as many frames in other bytes: the smaller hash.
+    larger = max(files[1], longer, key=lambda path: hashlib.sha256(path.read_bytes()).hexdigest())
+    assert {item.file.path for item in collection.left_out} == {str(copy), str(larger)}
     assert len({item.facts.game_hash for item in collection.chosen}) == len(files)
 
 

@@ -98,6 +98,30 @@ def test_a_game_in_two_files_counts_once_and_a_sample_is_drawn_after_that() -> N
     assert select(files, known, GameFilter(max_files=5, seed=2)).chosen != selection.chosen
 
 
+def test_of_several_recordings_the_longest_that_passes_is_taken_whatever_they_are_called() -> None:
+    lost = tuple(attrs.evolve(player, won=None) for player in facts().players)
+    cut = facts("a.slp", game_hash="g" * 64, frames=4000, players=lost)
+    whole = [
+        facts(name, game_hash="g" * 64, sha256=sha * 64) for name, sha in (("b.slp", "2"), ("c.slp", "1"))
+    ]
+    known = [cut, *whole]
+    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
+        shuffled = [known[i] for i in order]
+        files = [ReplayFile(path=item.file) for item in shuffled]
+        selection = select(files, shuffled, GameFilter())
+        # As long as each other: the smaller hash.
+        assert [item.facts.file for item in selection.chosen] == ["/replays/c.slp"]
+        assert [item.reason for item in selection.left_out] == ["the same game as another file"] * 2
+        assert [item.file for item in selection.left_out] == [f for f in files if f.name != "c.slp"]
+    # One that a filter leaves out takes nothing away from the others.
+    selection = select([ReplayFile(path=item.file) for item in known], known, GameFilter(winner_only=True))
+    assert selection.chosen[0].facts.file == "/replays/c.slp"
+    assert selection.reasons() == {"not the winner": 1, "the same game as another file": 1}
+    excluding = GameFilter(excluded=frozenset({"b.slp", "c.slp"}))
+    kept = select([ReplayFile(path=item.file) for item in known], known, excluding).chosen
+    assert [item.facts.file for item in kept] == ["/replays/a.slp"]
+
+
 def test_an_exclude_file_lists_names_paths_and_hashes(tmp_path: Path) -> None:
     path = tmp_path / "exclude.txt"
     path.write_text(f"# not these\n\na.slp\n/replays/sub/b.slp\n{'AB' * 32}\ngames/c.slp\n", encoding="utf-8")

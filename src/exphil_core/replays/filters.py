@@ -74,27 +74,40 @@ class Selection:
 
 
 def select(files: Sequence[ReplayFile], facts: Sequence[FileFacts], wanted: GameFilter) -> Selection:
-    """What of `files`, of which `facts` are known, is wanted. A game that stands in several files counts once.
+    """What of `files`, of which `facts` are known, is wanted. A game that stands in several of the files that pass
+    counts once: as the longest recording of it, whatever the files are called.
 
     With `max_files`, so many of the games that pass are drawn by their content and the seed.
     """
-    chosen: list[Chosen] = []
-    left_out: list[LeftOut] = []
-    seen: set[str] = set()
-    for file, known in zip(files, facts, strict=True):
+    left_out: dict[int, LeftOut] = {}
+    places: dict[str, int] = {}  # of the recording of each game that is taken
+    passed: dict[int, Chosen] = {}
+    for place, (file, known) in enumerate(zip(files, facts, strict=True)):
         try:
             check_usable(known, wanted.any_player)
-            if known.game_hash in seen:
-                raise ReplayError("the same game as another file")
-            seen.add(known.game_hash)
             sides = wanted_sides(known, wanted)
-            weights = tuple(wanted.weights.of(known.players[i]) if wanted.weights else 1.0 for i in sides)
-            chosen.append(Chosen(file=file, facts=known, sides=sides, weights=weights))
         except ReplayError as error:
-            left_out.append(LeftOut(file=file, reason=str(error)))
+            left_out[place] = LeftOut(file=file, reason=str(error))
+            continue
+        weights = tuple(wanted.weights.of(known.players[i]) if wanted.weights else 1.0 for i in sides)
+        item = passed[place] = Chosen(file=file, facts=known, sides=sides, weights=weights)
+        other = places.setdefault(known.game_hash, place)
+        if other != place:
+            worse = place
+            if _better(item, passed[other]):
+                places[known.game_hash], worse = place, other
+            left_out[worse] = LeftOut(file=files[worse], reason="the same game as another file")
+            del passed[worse]
+    chosen = list(passed.values())
     if wanted.max_files is not None and wanted.max_files < len(chosen):
         chosen = sorted(chosen, key=lambda item: _lot(item.facts, wanted.seed))[: wanted.max_files]
-    return Selection(chosen=tuple(chosen), left_out=tuple(left_out))
+    in_order = (left_out[place] for place in sorted(left_out))
+    return Selection(chosen=tuple(chosen), left_out=tuple(in_order))
+
+
+def _better(one: Chosen, other: Chosen) -> bool:
+    """Whether `one` is the recording to take of a game that both hold."""
+    return (-one.facts.frames, one.facts.sha256) < (-other.facts.frames, other.facts.sha256)
 
 
 def check_usable(facts: FileFacts, any_player: bool) -> None:
