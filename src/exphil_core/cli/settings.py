@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import attrs
@@ -16,6 +16,7 @@ GREEDY = ("replays",)
 WHOLE = (*GREEDY, "player")
 # Repeatable key=value settings.
 PAIRS = ("backbone_options", "log_options")
+NOTHING: Mapping[str, str] = {}
 
 
 def flag_of(name: str, info: OptionInfo) -> str:
@@ -34,16 +35,25 @@ def default_text(field: attrs.Attribute[Any], info: OptionInfo) -> str:
 
 
 def setting_flags(
-    cls: type, names: Collection[str] | None = None
+    cls: type,
+    names: Collection[str] | None = None,
+    *,
+    helps: Mapping[str, str] = NOTHING,
+    defaults: Mapping[str, str] = NOTHING,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A decorator that adds a flag for every setting of the attrs class `cls` (or for those in `names`), in its
-    order."""
+    order. `helps` and `defaults` replace what is said of some of them."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         kinds = field_types(cls)
         for field in reversed(attrs.fields(cls)):
             info = info_of(field)
             if info is not None and (names is None or field.name in names):
+                info = attrs.evolve(
+                    info,
+                    help=helps.get(field.name, info.help),
+                    default_text=defaults.get(field.name, info.default_text),
+                )
                 command = _flag(field, info, kinds[field.name])(command)
         return command
 

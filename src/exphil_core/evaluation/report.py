@@ -1,4 +1,4 @@
-"""What an evaluation found, as plain values: made by `evaluate`, shown by the command line and the page, kept as JSON.
+"""What an evaluation found, as plain values: made by `evaluate`, shown by commands and the page, kept as JSON.
 
 Everything is said of *decisions*: frames whose controller is an example to imitate, of all the sides that were
 scored. A part's figures are given the human's parts before it (buttons, main stick, C-stick, shoulder, in this

@@ -1,4 +1,4 @@
-"""The model that a fine-tune starts from, found by its id or by any of its files."""
+"""A trained model, found by its id or by any of its files: to start a fine-tune from, or to judge."""
 
 from __future__ import annotations
 
@@ -31,13 +31,19 @@ INHERITED = (
 
 @attrs.frozen(kw_only=True, eq=False)
 class Checkpoint:
-    """A trained model to start from. `settings` are those of `INHERITED` that its files tell."""
+    """A trained model. `settings` are those of `INHERITED` that its files tell, `config` are all of its run's that
+    they do; games and sides (`HASH:FIGHTER:ROLLBACK`) are None where they don't say."""
 
     parent: Parent
     settings: Mapping[str, Any]
     observation: Mapping[str, Any]
     tensors_from: Path
     trained_on: frozenset[str] = frozenset()  # hashes of games, as far as its files tell
+    config: Mapping[str, Any] = attrs.field(factory=dict)
+    held_out_games: frozenset[str] | None = None
+    held_out_sides: frozenset[str] | None = None
+    val_loss: float | None = None
+    descends_from: str | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Its weights by the names of `Policy.state_dict`."""
@@ -52,17 +58,17 @@ class Checkpoint:
         return Layer(f"model {self.parent.id}", dict(self.settings))
 
 
-def find_checkpoint(wanted: str, checkpoints: str) -> Checkpoint:
+def find_checkpoint(wanted: str, checkpoints: str, flag: str = "--from-checkpoint ") -> Checkpoint:
     """The model `wanted`: an id (or its beginning) in the folder `checkpoints`, or a path to any of its files.
 
-    Raises ExphilError where there is none, or too little of it.
+    Raises ExphilError where there is none, or too little of it; `flag` stands before the name then.
     """
     path = expanded(wanted)
     if not path.exists():
-        return _of_entry(expanded(checkpoints), _registered(wanted, checkpoints))
+        return _of_entry(expanded(checkpoints), _registered(wanted, checkpoints, flag))
     stem = stem_of(path.name) if not path.name.isdecimal() else stem_of(path.parent.name)
     if stem is None:
-        raise ExphilError(f"--from-checkpoint {wanted}: not a model's file")
+        raise ExphilError(f"{flag}{wanted}: not a model's file")
     folder = path.parent if not path.name.isdecimal() else path.parent.parent
     config = folder / f"{stem}{CONFIG}"
     if config.is_file():
@@ -73,15 +79,15 @@ def find_checkpoint(wanted: str, checkpoints: str) -> Checkpoint:
     if (folder / f"{stem}{STATE}").is_dir():
         return _of_state(folder / f"{stem}{STATE}", stem)
     raise ExphilError(
-        f"--from-checkpoint {wanted}: its {CONFIG}, {POLICY} or {STATE} is needed beside it, which says what it is"
+        f"{flag}{wanted}: its {CONFIG}, {POLICY} or {STATE} is needed beside it, which says what it is"
     )
 
 
-def _registered(wanted: str, checkpoints: str) -> ModelEntry:
+def _registered(wanted: str, checkpoints: str, flag: str) -> ModelEntry:
     try:
         return Registry(expanded(checkpoints)).get(wanted)
     except UnknownName as error:
-        raise UsageError(f"--from-checkpoint: {error}") from None
+        raise UsageError(f"{flag.strip()}: {error}" if flag else str(error)) from None
 
 
 def _of_entry(folder: Path, entry: ModelEntry) -> Checkpoint:
@@ -98,6 +104,11 @@ def _of_document(folder: Path, entry: ModelEntry, document: Mapping[str, Any], s
         observation=document["observation"],
         tensors_from=folder / f"{stem}.safetensors",
         trained_on=frozenset(document["data"].get("training_games", ())),
+        config=document["config"],
+        held_out_games=_hashes(document["results"].get("validation_games")),
+        held_out_sides=_hashes(document["results"].get("validation_sides")),
+        val_loss=entry.val_loss,
+        descends_from=entry.parent_model,
     )
 
 
@@ -116,6 +127,7 @@ def _of_policy(path: Path, stem: str) -> Checkpoint:
         },
         observation=description["observation"],
         tensors_from=path,
+        config={"character": description.get("character")},
     )
 
 
@@ -131,7 +143,14 @@ def _of_state(path: Path, stem: str) -> Checkpoint:
         observation=record["data"]["observation"],
         tensors_from=path,
         trained_on=frozenset(record["data"]["training_games"]),
+        config=record["run"]["config"],
+        held_out_games=_hashes(record["data"].get("held_out_games")),
+        descends_from=before.id if before else None,
     )
+
+
+def _hashes(listed: Iterable[str] | None) -> frozenset[str] | None:
+    return None if listed is None else frozenset(listed)
 
 
 def check_fits(run: ResolvedConfig, checkpoint: Checkpoint) -> None:

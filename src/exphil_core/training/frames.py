@@ -119,6 +119,11 @@ class FrameStore:
             items=self._items(windows, rows),
         )
 
+    def rows(self, windows: Windows, shift: int) -> npt.NDArray[np.void]:
+        """Rows (B, width) of ROW, from `shift` rows after each window's start on; beyond a game's end its last
+        row."""
+        return self._rows(attrs.evolve(windows, start=windows.start + shift), windows.width)
+
     def _rows(self, windows: Windows, span: int) -> npt.NDArray[np.void]:
         """`span` rows from each lane's start on; beyond a game's end its last row is repeated."""
         raw = np.empty((len(windows), span), ROW)

@@ -1,0 +1,115 @@
+"""Models to be judged: found, loaded, and what is known of the games that they were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from exphil_core.checkpoints.config_file import read_document
+from exphil_core.checkpoints.files import POLICY, stem_of
+from exphil_core.checkpoints.registry import Registry
+from exphil_core.checkpoints.store import load_policy
+from exphil_core.errors import ExphilError, UnknownName
+from exphil_core.evaluation.report import ModelFacts
+from exphil_core.features.character import ActiveFeature, active_features
+from exphil_core.features.schema import ObservationSchema, observation_schema, require_schema
+from exphil_core.models.policy import Policy, build_policy, parameter_count, policy_shape
+from exphil_core.plugin_manager import PluginManager
+from exphil_core.replays.sources import expanded
+from exphil_core.training.checkpoint import Checkpoint, find_checkpoint
+
+Warn = Callable[[str], None]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class EvalModel:
+    """A model ready to be judged. Games are None where nothing says which they were."""
+
+    facts: ModelFacts
+    policy: Policy
+    features: tuple[ActiveFeature, ...]
+    rollback: str | None
+    trained_on: frozenset[str] | None  # hashes of games, its ancestors' included
+    held_out_games: frozenset[str] | None
+    held_out_sides: frozenset[str] | None  # HASH:FIGHTER:ROLLBACK
+
+
+def open_model(wanted: str, checkpoints: str, manager: PluginManager, warn: Warn) -> EvalModel:
+    """The model `wanted`: an id (or its beginning) in the folder `checkpoints`, or a path to any of its files.
+
+    Raises ExphilError where there is none, where its plugins are missing, or if it sees other observations than this
+    ExPhil makes.
+    """
+    found = find_checkpoint(wanted, checkpoints, flag="")
+    features = active_features(manager, found.settings["features"])
+    schema = observation_schema([feature.entry.spec for feature in features])
+    policy, file = _policy(found, manager, schema)
+    return EvalModel(
+        facts=ModelFacts(
+            id=found.parent.id,
+            file=str(file),
+            backbone=policy.shape.backbone,
+            hidden_sizes=tuple(policy.shape.hidden_sizes),
+            parameters=parameter_count(policy),
+            delay=int(found.settings["delay"]),
+            character=found.config.get("character"),
+            features=tuple(found.settings["features"]),
+            epochs=found.parent.epochs,
+            registered_val_loss=found.val_loss,
+        ),
+        policy=policy,
+        features=features,
+        rollback=found.config.get("rollback"),
+        trained_on=_trained_on(found, checkpoints, warn),
+        held_out_games=found.held_out_games,
+        held_out_sides=found.held_out_sides,
+    )
+
+
+def _policy(found: Checkpoint, manager: PluginManager, schema: ObservationSchema) -> tuple[Policy, Path]:
+    """The policy file beside what was found, or else the weights in it."""
+    source = found.tensors_from
+    stem = stem_of(source.name) or source.name
+    beside = source.with_name(f"{stem}{POLICY}")
+    if beside.is_file():
+        return load_policy(beside, manager, schema)[0], beside
+    require_schema(found.observation, schema, found.parent.id)
+    settings: Any = found.settings
+    shape = policy_shape(
+        settings["backbone"], settings["hidden_sizes"], settings["backbone_options"], schema, settings["head"]
+    )
+    policy = build_policy(manager, shape)
+    try:
+        policy.load_state_dict(found.tensors())
+    except (RuntimeError, OSError) as error:
+        raise ExphilError(f"{source}: not the weights of {found.parent.id} ({error})") from error
+    return policy.eval(), source
+
+
+def _trained_on(found: Checkpoint, checkpoints: str, warn: Warn) -> frozenset[str] | None:
+    """Games that the model and those that it descends from were trained on; None if its files don't say."""
+    if found.tensors_from.name.endswith(POLICY):
+        return None
+    games, registry, parent = (
+        set(found.trained_on),
+        Registry(expanded(checkpoints), warn),
+        found.descends_from,
+    )
+    seen = {found.parent.id}
+    while parent is not None and parent not in seen:
+        seen.add(parent)
+        try:
+            entry = registry.get(parent)
+            document = read_document(registry.folder, entry.config_path)
+        except (UnknownName, ExphilError, OSError):
+            warn(
+                f"warning: {found.parent.id} descends from {parent}, which is not in {registry.folder}: it is not "
+                "known which games that was trained on"
+            )
+            break
+        games.update(document["data"].get("training_games", ()))
+        parent = entry.parent_model
+    return frozenset(games)
