@@ -74,7 +74,7 @@ def test_it_equals_the_modules_while_the_state_is_carried(
     state = expected = policy.initial_state(batch)
     for floats, ids in observations(batch):
         kept = [part.clone() for part in state]
-        got, after = policy._frame(floats, ids, state)
+        got, after = policy.frame(floats, ids, state)
         y, expected = policy.backbone.step(policy.embedding(floats, ids), expected)
         assert_close((got, after), (y, expected))
         # Whoever kept the state before can go back to it.
@@ -100,7 +100,7 @@ def test_another_backbone_runs_its_own_step(manager: PluginManager) -> None:
     policy = policy_of(manager, "lstm", (16,))
     policy.backbone = OtherStep(16, (16,))
     floats, ids = next(observations(3))
-    got, _ = policy._frame(floats, ids, policy.initial_state(3))
+    got, _ = policy.frame(floats, ids, policy.initial_state(3))
     torch.testing.assert_close(got, policy.embedding(floats, ids) + 1, atol=1e-5, rtol=1e-5)
 
 
@@ -115,7 +115,7 @@ def test_weights_that_change_or_move_are_followed(manager: PluginManager, name: 
     def check() -> None:
         state = policy.initial_state(2)
         expected = policy.backbone.step(policy.embedding(floats, ids), state)
-        assert_close(policy._frame(floats, ids, state), expected)
+        assert_close(policy.frame(floats, ids, state), expected)
 
     check()
     before = policy._play
@@ -132,7 +132,7 @@ def test_weights_that_change_or_move_are_followed(manager: PluginManager, name: 
 def test_training_and_double_precision_go_through_the_modules(manager: PluginManager) -> None:
     policy = policy_of(manager, "gru", (16,))
     floats, ids = next(observations(2))
-    policy.train()._frame(floats, ids, policy.initial_state(2))
+    policy.train().frame(floats, ids, policy.initial_state(2))
     assert policy._play is None
     policy.eval().double()
     made = frame_of_play(policy.embedding, policy.backbone)

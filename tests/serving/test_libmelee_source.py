@@ -20,7 +20,8 @@ from exphil_core.features.rows import game_rows
 from exphil_core.replays.game import NO_ACTION, STATE_COLUMNS, Game
 from exphil_core.replays.slp import read_game
 from exphil_core.serving.libmelee_source import LibmeleeSource
-from exphil_core.serving.live_frame import LiveFrame, live_rows
+from exphil_core.serving.live_batch import LiveBatch
+from exphil_core.serving.live_frame import LiveFrame
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -159,6 +160,7 @@ def test_an_observation_in_play_is_the_one_that_a_model_was_trained_on(real_repl
     trained = encode(game_rows(game, own))
     for at, frame in enumerate(itertools.islice(live_frames(path), 700)):
         decided = game.controller_TPC[at : at + 1, own]
-        seen = encode(live_rows([frame], own, decided, np.zeros((1, 2, 0), np.float32)))
+        rows = LiveBatch.of([frame]).rows(np.array([own]), decided, np.zeros((1, 2, 0), np.float32))
+        seen = encode(rows)
         np.testing.assert_array_equal(seen.floats[0], trained.floats[at], err_msg=str(at))
         np.testing.assert_array_equal(seen.ids[0], trained.ids[at], err_msg=str(at))

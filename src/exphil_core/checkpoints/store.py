@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from exphil_core.checkpoints.atomic import write_bytes
+from exphil_core.checkpoints.needs import BACKBONE, needed, needed_features
 from exphil_core.errors import ExphilError
 from exphil_core.features.schema import ObservationSchema, require_schema
 from exphil_core.models.policy import Policy, PolicyShape, build_policy
@@ -78,7 +79,8 @@ def load_policy(
 ) -> tuple[Policy, dict[str, Any]]:
     """The policy at `path`, ready to play, and what it says of itself.
 
-    Raises ExphilError if it wasn't trained on observations of `schema` (if that is given).
+    Raises ExphilError if it wasn't trained on observations of `schema` (if that is given), or if it needs a plugin
+    that isn't there.
     """
     description = read_description(path)
     if schema is not None:
@@ -86,6 +88,12 @@ def load_policy(
     shape = dict(description["shape"])
     shape["hidden_sizes"] = tuple(shape["hidden_sizes"])
     shape["ids"] = tuple(tuple(column) for column in shape["ids"])
+    try:
+        needed(description, BACKBONE, shape["backbone"], manager)
+        needed_features(description, manager)
+    except ExphilError as error:
+        raise type(error)(f"{path.name}: {error}") from None
     policy = build_policy(manager, PolicyShape(**shape))
     policy.load_state_dict(load(path.read_bytes()))
+    policy.description = description
     return policy.eval(), description

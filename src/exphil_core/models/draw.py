@@ -101,15 +101,22 @@ def linear_weights(layer: nn.Module) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def draw_controllers(
-    head: HeadWeights, y_nH: Tensor, last_n6: Tensor, temperature: float, generator: torch.Generator | None
+    head: HeadWeights,
+    y_nH: Tensor,
+    last_n6: Tensor,
+    temperature: float,
+    generator: torch.Generator | None,
+    uniform_n6: Tensor | None = None,
 ) -> Tensor:
     """What `PolicyHead.sample` gives: controllers (n, 6), drawn at a temperature, or the likeliest parts at 0."""
     z_nZ = F.linear(y_nH.float(), *head.enter)
+    if uniform_n6 is None:
+        uniform_n6 = torch.rand(last_n6.shape, generator=generator, dtype=torch.float64)
     if kernel_takes(z_nZ):
-        return _by_kernel(head, z_nZ, last_n6, temperature, generator)
+        return _by_kernel(head, z_nZ, last_n6, temperature, uniform_n6.contiguous())
     shared_nZ: Floats = z_nZ.numpy()
     last: Cells = last_n6.numpy()
-    uniform = torch.rand(last.shape, generator=generator, dtype=torch.float64).numpy()
+    uniform = uniform_n6.numpy()
     chosen: Cells = np.empty_like(last)
     lanes = np.arange(len(last))
     for index, part in enumerate(head.parts):
@@ -122,11 +129,10 @@ def draw_controllers(
 
 
 def _by_kernel(
-    head: HeadWeights, z_nZ: Tensor, last_n6: Tensor, temperature: float, generator: torch.Generator | None
+    head: HeadWeights, z_nZ: Tensor, last_n6: Tensor, temperature: float, uniform: Tensor
 ) -> Tensor:
     """The same in one call."""
     parts, most_cells = head.as_arguments
-    uniform = torch.rand(last_n6.shape, generator=generator, dtype=torch.float64)
     last_n6 = last_n6.contiguous()
     chosen = torch.empty_like(last_n6)
     arguments = DrawArguments(

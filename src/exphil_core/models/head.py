@@ -190,10 +190,15 @@ class PolicyHead(nn.Module):
         *,
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
+        uniform_n6: Tensor | None = None,
     ) -> Tensor:
-        """Controllers (n, 6): drawn at a temperature, or the likeliest value of each part at 0."""
+        """Controllers (n, 6): drawn at a temperature, or the likeliest value of each part at 0.
+
+        The numbers that decide come from the `generator` or, on the CPU, are given: float64 from 0 up to 1.
+        """
         if y_nH.device.type == "cpu":
-            return draw_controllers(self._weights_for_drawing(), y_nH, last_n6, temperature, generator)
+            weights = self._weights_for_drawing()
+            return draw_controllers(weights, y_nH, last_n6, temperature, generator, uniform_n6)
         z_nZ = self.enter(y_nH)
         chosen: list[Tensor] = []
         for part in range(len(PARTS)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -16,7 +17,7 @@ from exphil_core.models.backbones.base import Backbone, State
 from exphil_core.models.embedding import Embedding
 from exphil_core.models.frame.play import FrameOfPlay, frame_of_play
 from exphil_core.models.head import AUTOREGRESSIVE, PolicyHead, Watch
-from exphil_core.plugin_manager import PluginManager
+from exphil_core.plugin_manager import PluginManager, load_plugins
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +60,20 @@ class Policy(nn.Module):
         self.embedding = embedding
         self.backbone = backbone
         self.head = PolicyHead(backbone.output_size, shape.head_width, shape.head)
+        # What a policy file says of itself besides its shape; nothing of one that was never saved.
+        self.description: Mapping[str, Any] = {}
         self._play: FrameOfPlay | None = None
+
+    @classmethod
+    def load(cls, path: str | Path, manager: PluginManager | None = None) -> Policy:
+        """The policy in the file at `path` (`…_policy.safetensors`), ready to play; `description` says how.
+
+        Plugins that are installed are found if no `manager` is given. Raises ExphilError, naming a plugin that the
+        policy needs and that isn't installed.
+        """
+        from exphil_core.checkpoints.store import load_policy  # it builds on this module
+
+        return load_policy(Path(path), manager or load_plugins())[0]
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was prepared for play: a copy prepares its own."""
@@ -110,10 +124,11 @@ class Policy(nn.Module):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, State]:
         """One frame of play: controllers (B, 6) for floats (B, O), ids (B, I), last decided controllers (B, 6)."""
-        y_BH, state = self._frame(floats, ids, state)
+        y_BH, state = self.frame(floats, ids, state)
         return self.head.sample(y_BH, decided, temperature=temperature, generator=generator), state
 
-    def _frame(self, floats: Tensor, ids: Tensor, state: State) -> tuple[Tensor, State]:
+    @torch.no_grad()
+    def frame(self, floats: Tensor, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Outputs (B, H) of embedding and backbone for one frame, and the state after it."""
         if self.training or floats.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             return self.backbone.step(self.embedding(floats, ids), state)
