@@ -144,6 +144,8 @@ def evaluate(
         {"samples": bootstrap, "seed": seed, "streaming": streaming},
         reporter,
     )
+    for warning in dict.fromkeys(line for report in result.reports for line in report.warnings):
+        reporter.line(f"warning: {warning}")
     if as_json:
         print_json(result.as_json())
         return

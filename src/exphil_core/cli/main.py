@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Trained models: list, rank, tag, compare, verify, import.",
     ),
     "play": ("exphil_core.cli.play:play", "Let a model play, in Dolphin or in the sandbox."),
+    "eval": ("exphil_core.cli.eval:evaluate", "Judge models on replays, alone or against each other."),
     "plot": ("exphil_core.cli.plot:plot", "Loss curves of runs, in the terminal or as a picture."),
     "prune": ("exphil_core.cli.prune:prune", "Delete or archive models by rules."),
     "replays": (
