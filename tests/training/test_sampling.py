@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -17,14 +18,43 @@ from exphil_core.replays.game import Game
 from exphil_core.replays.idle import target_rows
 from exphil_core.training import sampling
 from exphil_core.training.frames import FrameStore, build_store
+from exphil_core.training.hiding import Hiding
 from exphil_core.training.prefetch import ahead
 from exphil_core.training.samples import Windows
-from exphil_core.training.sampling import FrameSampler, Step, WindowSampler, validation_steps
+from exphil_core.training.sampling import (
+    FrameSampler,
+    Step,
+    WindowSampler,
+    validation_plans,
+    validation_steps,
+)
 from exphil_core.training.segments import Cutting
 from exphil_core.training.shuffle import shuffled
 from exphil_core.training.table import Runs, Sides
+from exphil_core.training.team import Part
 
 EMPTY = build_store([], [])
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ValidationSampler:
+    """Validation's steps as an epoch."""
+
+    store: FrameStore
+    lanes: int
+    part: Part = Part()
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[Step]:
+        return (plan.step(self.store) for plan in validation_plans(self.store, self.lanes, 200, self.part))
+
+
+def content(step: Step) -> Counter[tuple[bytes, ...]]:
+    """The lanes of a step as they are shown to a model, in no order."""
+    seen = step.batch.observation
+    return Counter(
+        (seen.floats[lane].tobytes(), seen.ids[lane].tobytes(), step.batch.target[lane].tobytes())
+        for lane in range(len(step))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +146,41 @@ def test_an_epoch_can_be_entered_at_any_step(store: FrameStore, kind: str) -> No
         assert len(rest) == len(whole) - start
         for step, expected in zip(rest, whole[start:], strict=True):
             assert_same(step, expected)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_parts_of_a_step_are_the_step(store: FrameStore, count: int) -> None:
+    samplers = {
+        "windows": WindowSampler(store=store, lanes=5, window=40, mirror=0.5, hiding=Hiding(mask=0.3)),
+        "frames": FrameSampler(store=store, size=300, mirror=0.5, hiding=Hiding(mask=0.3)),
+        "validation": ValidationSampler(store=store, lanes=2),
+    }
+    for kind, sampler in samplers.items():
+        all_lanes = attrs.evolve(sampler, lanes=2 * count) if kind == "validation" else sampler
+        whole = list(all_lanes.epoch(rng(3)))
+        parts = [
+            list(attrs.evolve(sampler, part=Part(index=i, count=count)).epoch(rng(3))) for i in range(count)
+        ]
+        assert {len(steps) for steps in parts} == {len(whole)}
+        for step, *shares in zip(whole, *parts, strict=True):
+            assert content(step) == sum((content(share) for share in shares), Counter())
+            if kind != "frames":
+                assert sorted(step.lane) == sorted(lane for share in shares for lane in share.lane)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_lane_stays_with_its_part_and_knows_where_it_was(store: FrameStore, count: int) -> None:
+    for index in range(count):
+        sampler = WindowSampler(
+            store=store, lanes=7, window=40, mirror=0.0, part=Part(index=index, count=count)
+        )
+        for start in (0, 9):
+            before = None
+            for plan in sampler.plans(rng(), start):
+                assert set(plan.lane % count) <= {index}
+                if before is not None and not plan.fresh.all():
+                    assert (before.lane[plan.kept] == plan.lane).all()
+                before = plan
 
 
 def test_passing_over_steps_reads_no_frame(store: FrameStore) -> None:

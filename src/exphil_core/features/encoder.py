@@ -88,7 +88,7 @@ def encode(rows: Rows) -> Observation:
     ids[:, _TYPE_IDS:_STATE_IDS], ids[:, _STATE_IDS:] = NO_ITEM, NO_ITEM_STATE
     if flat.items is not None:
         _encode_items(flat.items, flat.state, floats, ids)
-    return Observation(floats=floats.reshape(*shape, -1), ids=ids.reshape(*shape, -1))
+    return Observation(floats=floats.reshape(*shape, floats.shape[1]), ids=ids.reshape(*shape, ids.shape[1]))
 
 
 def _flattened(rows: Rows) -> Rows:

@@ -17,13 +17,17 @@ from types import FrameType
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 # Impatient keys and `kill` loops come in volleys; one KeyboardInterrupt is enough for each.
 VOLLEY_SECONDS = 1.0
+# torchrun passes signals on to all its processes, and sends SIGTERM to the others when one of them ends.
+RANKS_TOGETHER_SECONDS = 10.0
 
 
 class StopRequest:
-    """Whether someone asked the run to end. Outside `graceful`, asking raises KeyboardInterrupt at once."""
+    """Whether someone asked the run to end. Outside `graceful`, asking raises KeyboardInterrupt at once. What comes
+    within `together` seconds of the first request is the same one."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, together: float = 0.0) -> None:
         self.asked = False
+        self._together, self._asked_at = together, 0.0
         self._graceful = False
         self._held = False
         self._clock = clock
@@ -31,11 +35,17 @@ class StopRequest:
 
     def ask(self) -> None:
         """What a signal does. Raises KeyboardInterrupt where nothing is lost by it, or the second time."""
-        again, self.asked = self.asked, True
         now = self._clock()
+        again = self.asked and now - self._asked_at >= self._together
+        self.note()
         if not self._held and (again or not self._graceful) and now - self._raised_at >= VOLLEY_SECONDS:
             self._raised_at = now
             raise KeyboardInterrupt
+
+    def note(self) -> None:
+        """Someone was asked elsewhere, which is the same as here."""
+        if not self.asked:
+            self.asked, self._asked_at = True, self._clock()
 
     @contextlib.contextmanager
     def graceful(self) -> Iterator[None]:
@@ -57,13 +67,13 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """Signals become requests. Does nothing outside the main thread.
+def stop_on_signals(together: float = 0.0) -> Iterator[StopRequest]:
+    """Signals become requests; those within `together` seconds are one. Does nothing outside the main thread.
 
     Afterwards they are what they were before, unless one came: the process is on its way out then, and a further
     signal must not cut short what it still has to say.
     """
-    stop = StopRequest()
+    stop = StopRequest(together=together)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +19,8 @@ from exphil_core.training.average import WeightAverage
 from exphil_core.training.batches import carried_state, to_tensors
 from exphil_core.training.optimiser import learning_rate, make_optimiser
 from exphil_core.training.sampling import Step
+from exphil_core.training.table import Longs
+from exphil_core.training.team import ALONE, Team
 
 
 class NotFiniteError(ExphilError):
@@ -25,15 +28,19 @@ class NotFiniteError(ExphilError):
 
 
 class Learner:
-    """Trains `policy`; `total_steps` is the run's real length, which the schedule follows."""
+    """Trains `policy`; `total_steps` is the run's real length, which the schedule follows.
 
-    def __init__(self, config: TrainConfig, policy: Policy, total_steps: int) -> None:
-        self.config, self.policy, self.total_steps = config, policy, total_steps
+    The ranks of a `team` have a learner each, with the same weights: each adds its part of a step's gradient.
+    """
+
+    def __init__(self, config: TrainConfig, policy: Policy, total_steps: int, team: Team = ALONE) -> None:
+        self.config, self.policy, self.total_steps, self.team = config, policy, total_steps, team
         self.device = next(policy.parameters()).device
         self.optimiser = make_optimiser(policy, config.lr, config.weight_decay)
         self.average = WeightAverage(policy, config.ema) if config.ema else None
         self.steps = 0
         self.carried: State = ()
+        self.lanes: Longs = np.zeros(0, np.int64)  # whose states those are
         self._weights_P = torch.tensor(
             [config.button_weight if GROUPS[group] == "buttons" else 1.0 for group in PART_GROUPS],
             device=self.device,
@@ -42,21 +49,27 @@ class Learner:
 
     def update(self, batches: Sequence[Step]) -> tuple[float, int]:
         """One step on the examples of one or more batches. Returns their mean training loss, in nats, and how many
-        there were; without any, nothing is learned.
+        there were on all ranks; without any, nothing is learned.
 
-        Raises NotFiniteError before the weights are touched. After any error the learner is as it was before.
+        Raises NotFiniteError before the weights are touched, on all ranks alike. After any error the learner is as
+        it was before.
         """
-        count = sum(int(step.batch.counts.sum()) for step in batches)
-        carried, total = self.carried, 0.0
+        (examples,) = self.team.sums([float(sum(step.batch.counts.sum() for step in batches))])
+        count, carried, total = int(examples), self.carried, 0.0
         self.optimiser.zero_grad(set_to_none=True)
         for step in batches:
+            if not len(step):
+                carried = self.policy.initial_state(0)
+                continue
             loss, carried = self._loss_sum(step, carried)
             if count:
+                # Divided by what all ranks have: their gradients add up to that of the mean over the whole batch.
                 (loss / count).backward()  # type: ignore[no-untyped-call]
                 total += loss.item()
         if count:
+            (total,) = self.team.sums([total])
             self._apply(total / count)
-        self.carried = carried
+        self.carried, self.lanes = carried, batches[-1].lane
         self.steps += 1
         return (total / count if count else 0.0), count
 
@@ -88,6 +101,7 @@ class Learner:
             raise NotFiniteError(
                 f"the loss is {loss} at step {self.steps + 1}: try a smaller --lr (now {self.config.lr:g})"
             )
+        self.team.add_gradients(list(self.policy.parameters()))
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(self.steps)
         if self.config.grad_clip > 0:
@@ -105,6 +119,15 @@ class Learner:
             total=self.total_steps,
             schedule=self.config.schedule,
         )
+
+    def level(self) -> None:
+        """Put rank 0's weights, moments and average in place of ours. Where the ranks' processors are alike those are
+        the same bits already; others round in other ways, and would drift apart."""
+        self.team.level(self.policy.state_dict().values())
+        for moments in self.optimiser.state.values():
+            self.team.level(moments.values())
+        if self.average is not None:
+            self.team.level(self.average.tensors.values())
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[Policy]:

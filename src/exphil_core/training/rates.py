@@ -15,6 +15,7 @@ from torch import Tensor
 
 from exphil_core.melee.controller import BUTTONS
 from exphil_core.replays.controller import AXIS_VALUES, CELL_COUNTS, CHORD_BITS, PARTS
+from exphil_core.training.team import Team
 
 if TYPE_CHECKING:
     from exphil_core.training.validation import Validation
@@ -47,6 +48,17 @@ class RateSums:
         """Count what the players did."""
         for part, cells in enumerate(CELL_COUNTS):
             self._actual[part] += np.bincount(target_n6[:, part], minlength=cells)
+
+    def share_with(self, team: Team) -> None:
+        """Add up what all ranks have counted."""
+        predicted = torch.cat(self._predicted).cpu().numpy()
+        summed = np.array(team.sums([*predicted, *np.concatenate(self._actual)]))
+        bounds = np.cumsum(CELL_COUNTS)[:-1]
+        for part, (chances, counts) in enumerate(
+            zip(*(np.split(half, bounds) for half in np.split(summed, 2)), strict=True)
+        ):
+            self._predicted[part] = torch.from_numpy(chances)
+            self._actual[part] = counts.astype(np.int64)
 
     def shares(self) -> dict[str, Shares]:
         """`predicted` and `actual`, each a share of frames by name."""

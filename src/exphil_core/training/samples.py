@@ -55,6 +55,18 @@ class Windows:
     def __len__(self) -> int:
         return len(self.game)
 
+    def taken(self, chosen: npt.NDArray[np.bool_]) -> Windows:
+        """Some of the lanes."""
+        return Windows(
+            game=self.game[chosen],
+            fighter=self.fighter[chosen],
+            start=self.start[chosen],
+            stop=self.stop[chosen],
+            width=self.width,
+            mirrored=self.mirrored[chosen],
+            hidden=self.hidden[chosen],
+        )
+
     @classmethod
     def single(cls, game: int, fighter: int, start: int, stop: int, mirrored: bool = False) -> Windows:
         """One lane: rows `start` to `stop` of a game as `fighter` sees them."""

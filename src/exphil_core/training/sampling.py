@@ -5,8 +5,8 @@ window and reset where a lane begins another segment. Other backbones get single
 segments. Nothing crosses from one game into another.
 
 The order of an epoch is a function of its random generator alone, and holds nothing that grows with the data but a
-few numbers a side: plans are made first, step by step, and cut and encoded later, maybe elsewhere. Shapes: B lanes,
-T frames.
+few numbers a side: plans are made first, step by step, and cut and encoded later, maybe elsewhere. Where several
+processes train together, each follows the plans of all and keeps its part of every step. Shapes: B lanes, T frames.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from exphil_core.training.encoding import Batch
 from exphil_core.training.frames import FrameStore
 from exphil_core.training.hiding import NOTHING, Hiding, nothing_hidden
 from exphil_core.training.samples import Frames, Windows, joined
-from exphil_core.training.segments import Cutting, Queue, Segments, replaced
+from exphil_core.training.segments import NO_SEGMENTS, Cutting, Queue, Segments, replaced
 from exphil_core.training.shuffle import chances
 from exphil_core.training.table import Longs, whole_sides
+from exphil_core.training.team import WHOLE, Part
 
 # Windows in a segment: long enough that few windows start without memory (1 in 20), short enough that a batch
 # holds many situations and a few games fill all lanes.
@@ -40,12 +41,17 @@ POOL_SEGMENT = 128
 @attrs.frozen(kw_only=True, eq=False)
 class Step:
     """One training step's batch. `kept` are the lanes of the step before that go on (in this step's order) and
-    `fresh` (B,) says which lanes begin a segment; `game` (B,) is each lane's game in the store."""
+    `fresh` (B,) says which lanes begin a segment; `game` (B,) is each lane's game in the store, `lane` (B,) its
+    number among those that the epoch began with."""
 
     batch: Batch
     game: Longs
     kept: Longs
     fresh: npt.NDArray[np.bool_]
+    lane: Longs
+
+    def __len__(self) -> int:
+        return len(self.fresh)
 
 
 class Plan(Protocol):
@@ -86,20 +92,28 @@ class WindowPlan:
     windows: Windows
     kept: Longs
     fresh: npt.NDArray[np.bool_]
+    lane: Longs
 
     def step(self, store: FrameStore) -> Step:
-        return Step(batch=store.batch(self.windows), game=self.windows.game, kept=self.kept, fresh=self.fresh)
+        return Step(
+            batch=store.batch(self.windows),
+            game=self.windows.game,
+            kept=self.kept,
+            fresh=self.fresh,
+            lane=self.lane,
+        )
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class WindowSampler:
-    """Windows for a temporal backbone: `lanes` of them, `window` frames long."""
+    """Windows for a temporal backbone: `lanes` of them, `window` frames long, of which `part` is ours."""
 
     store: FrameStore
     lanes: int
     window: int
     mirror: float
     hiding: Hiding = NOTHING
+    part: Part = WHOLE
 
     def step_count(self) -> int:
         """Steps of an epoch: the longest lane's windows, if all lanes are kept equally busy (an estimate; the
@@ -115,16 +129,17 @@ class WindowSampler:
         """Plans of the steps from `start` on. Passing over a step takes 50 µs."""
         runs, length = whole_sides(self.store.sides), self.window * SEGMENT_WINDOWS
         waiting = Queue(Cutting(self.store, runs, length, self.mirror, _key(rng), self.hiding))
-        return itertools.islice(self._walk(waiting), start, None)
+        return itertools.islice(parts_of(self._walk(waiting), self.part), start, None)
 
     def _walk(self, waiting: Queue) -> Iterator[WindowPlan]:
         lanes = waiting.take(self.lanes)
         at, kept = lanes.start, np.arange(len(lanes))
+        number = kept
         fresh = np.ones(len(lanes), bool)
         while len(lanes):
             # No longer than the longest lane: a window beyond every segment's end would be padding alone.
             width = min(self.window, int((lanes.stop - at).max()))
-            yield WindowPlan(windows=_windows(lanes, at, width), kept=kept, fresh=fresh)
+            yield WindowPlan(windows=_windows(lanes, at, width), kept=kept, fresh=fresh, lane=number)
             at = at + self.window
             over = np.flatnonzero(at >= lanes.stop)
             kept, fresh = np.arange(len(lanes)), np.zeros(len(lanes), bool)
@@ -134,7 +149,33 @@ class WindowSampler:
                 lanes, at = replaced(lanes, filled, following), at.copy()
                 at[filled], fresh[filled] = following.start, True
                 kept = np.delete(kept, empty)
-                lanes, at, fresh = lanes.taken(kept), at[kept], fresh[kept]
+                lanes, at, fresh, number = lanes.taken(kept), at[kept], fresh[kept], number[kept]
+
+
+def is_part(part: Part, number: Longs) -> npt.NDArray[np.bool_]:
+    """Which of the lanes, or segments, with these numbers are `part`'s. A lane is one part's for the whole epoch, so
+    that its state stays where it is."""
+    ours: npt.NDArray[np.bool_] = number % part.count == part.index
+    return ours
+
+
+def parts_of(plans: Iterator[WindowPlan], part: Part) -> Iterator[WindowPlan]:
+    """What is `part`'s of each of `plans`, from the first on: as many plans, some of them maybe without a lane."""
+    if part.count == 1:
+        yield from plans
+        return
+    before = np.zeros(0, bool)
+    for plan in plans:
+        ours = is_part(part, plan.lane)
+        # Where all lanes begin, it doesn't matter what was before.
+        place = np.cumsum(before) - 1
+        yield WindowPlan(
+            windows=plan.windows.taken(ours),
+            kept=np.arange(ours.sum()) if plan.fresh.all() else place[plan.kept[ours]],
+            fresh=plan.fresh[ours],
+            lane=plan.lane[ours],
+        )
+        before = ours
 
 
 def _windows(lanes: Segments, at: Longs, width: int) -> Windows:
@@ -147,6 +188,10 @@ def _windows(lanes: Segments, at: Longs, width: int) -> Windows:
         mirrored=lanes.mirrored,
         hidden=lanes.hidden,
     )
+
+
+_NONE = np.zeros(0, np.int64)
+_NO_WINDOWS = _windows(NO_SEGMENTS, _NONE, 1)
 
 
 class _Pool:
@@ -165,6 +210,11 @@ class _Pool:
                 self._frames = store.cut(_windows(self._segments, self._segments.start, width))
             return self._frames
 
+    def part(self, part: Part) -> _PoolPart:
+        """`part`'s segments of it."""
+        ours = is_part(part, np.arange(len(self._segments)))
+        return _PoolPart(pool=_Pool(self._segments.taken(np.flatnonzero(ours))), ours=ours)
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Pick:
@@ -176,7 +226,7 @@ class _Pick:
     mirrored: npt.NDArray[np.bool_]
     hidden: npt.NDArray[np.bool_]
 
-    def part(self, chosen: slice) -> _Pick:
+    def taken(self, chosen: slice | npt.NDArray[np.bool_]) -> _Pick:
         """Some of them."""
         return _Pick(
             pool=self.pool,
@@ -196,29 +246,48 @@ class _Pick:
 
 
 @attrs.frozen(kw_only=True, eq=False)
+class _PoolPart:
+    """Some of a pool's segments, as a pool of their own."""
+
+    pool: _Pool
+    ours: npt.NDArray[np.bool_]
+
+    def of(self, pick: _Pick) -> _Pick:
+        """What `pick` has of them."""
+        taken = pick.taken(self.ours[pick.lane])
+        return attrs.evolve(taken, pool=self.pool, lane=(np.cumsum(self.ours) - 1)[taken.lane])
+
+
+@attrs.frozen(kw_only=True, eq=False)
 class FramePlan:
     """Single frames picked from pools."""
 
     picks: tuple[_Pick, ...]
 
     def step(self, store: FrameStore) -> Step:
+        if not self.picks:
+            return WindowPlan(windows=_NO_WINDOWS, kept=_NONE, fresh=_NONE.astype(bool), lane=_NONE).step(
+                store
+            )
         frames = joined([pick.frames(store) for pick in self.picks])
         return Step(
             batch=store.encoded(frames),
             game=np.concatenate([pick.games() for pick in self.picks]),
             kept=np.arange(len(frames)),
             fresh=np.ones(len(frames), bool),
+            lane=np.arange(len(frames)),
         )
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class FrameSampler:
-    """Single frames for a backbone without memory: `size` of them a step, examples only."""
+    """Single frames for a backbone without memory: `size` of them a step, examples only, of which `part` is ours."""
 
     store: FrameStore
     size: int
     mirror: float
     hiding: Hiding = NOTHING
+    part: Part = WHOLE
 
     def step_count(self) -> int:
         """Steps of an epoch."""
@@ -233,7 +302,22 @@ class FrameSampler:
         """Plans of the steps from `start` on. Passing over a step takes 0.1 ms: no frame is read for it."""
         key = _key(rng)
         cutting = Cutting(self.store, self.store.examples(), POOL_SEGMENT, 0.0, key)
-        return itertools.islice(self._dealt(cutting, key), start, None)
+        return itertools.islice(self._parts(self._dealt(cutting, key)), start, None)
+
+    def _parts(self, plans: Iterator[FramePlan]) -> Iterator[FramePlan]:
+        """Ours of each: a segment of a pool is one part's, which alone reads it."""
+        if self.part.count == 1:
+            yield from plans
+            return
+        pool, ours = None, None
+        for plan in plans:
+            picks = []
+            for pick in plan.picks:
+                if pick.pool is not pool:
+                    pool, ours = pick.pool, pick.pool.part(self.part)
+                assert ours is not None
+                picks.append(ours.of(pick))
+            yield FramePlan(picks=tuple(pick for pick in picks if len(pick.lane)))
 
     def _dealt(self, cutting: Cutting, key: int) -> Iterator[FramePlan]:
         """Pools shuffled and dealt out; a batch may take the end of one and the beginning of the next."""
@@ -253,7 +337,7 @@ class FrameSampler:
             )
             begin = 0
             while begin < len(order):
-                hand.append(whole.part(slice(begin, begin + missing)))
+                hand.append(whole.taken(slice(begin, begin + missing)))
                 dealt = len(hand[-1].lane)
                 begin, missing = begin + dealt, missing - dealt
                 if missing == 0:
@@ -263,16 +347,21 @@ class FrameSampler:
             yield FramePlan(picks=tuple(hand))
 
 
-def validation_plans(store: FrameStore, lanes: int, window: int) -> Iterator[WindowPlan]:
-    """Whole sides from their first row on, `lanes` at a time, the longest first; nothing is left out."""
+def validation_plans(store: FrameStore, lanes: int, window: int, part: Part = WHOLE) -> Iterator[WindowPlan]:
+    """Whole sides from their first row on, `lanes` at a time for each part, the longest first; nothing is left
+    out. All parts get as many plans, some of them maybe without a lane."""
+    return parts_of(_validation_plans(store, lanes * part.count, window), part)
+
+
+def _validation_plans(store: FrameStore, lanes: int, window: int) -> Iterator[WindowPlan]:
     sides = store.sides
     order = np.argsort(sides.rows, kind="stable")[::-1]
     for first in range(0, len(order), lanes):
         group = order[first : first + lanes]
-        kept = np.arange(len(group))
+        kept = number = np.arange(len(group))
         for offset in range(0, int(sides.rows[group[0]]), window):
             still = np.flatnonzero(sides.rows[group] > offset)
-            kept, group = still, group[still]
+            kept, group, number = still, group[still], number[still]
             width = min(window, int(sides.rows[group[0]]) - offset)
             windows = Windows(
                 game=sides.game[group],
@@ -283,7 +372,8 @@ def validation_plans(store: FrameStore, lanes: int, window: int) -> Iterator[Win
                 mirrored=np.zeros(len(group), bool),
                 hidden=nothing_hidden(len(group)),
             )
-            yield WindowPlan(windows=windows, kept=kept, fresh=np.full(len(group), offset == 0))
+            fresh = np.full(len(group), offset == 0)
+            yield WindowPlan(windows=windows, kept=kept, fresh=fresh, lane=number)
 
 
 def validation_steps(store: FrameStore, lanes: int, window: int) -> Iterator[Step]:

@@ -111,13 +111,13 @@ class Queue:
                 break
             self._chunk, self._at = next(self._chunks, None), 0
         if not parts:
-            return _NO_SEGMENTS
+            return NO_SEGMENTS
         return Segments(
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _SEGMENT_COLUMNS}
         )
 
 
-_NO_SEGMENTS = Segments(
+NO_SEGMENTS = Segments(
     game=np.zeros(0, np.int64),
     fighter=np.zeros(0, np.int8),
     start=np.zeros(0, np.int64),

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from exphil_core.models.backbones.base import State
 from exphil_core.models.head import PART_GROUPS
 from exphil_core.models.policy import Policy
 from exphil_core.models.prior import GROUPS, ControllerPrior
@@ -21,7 +22,8 @@ from exphil_core.training.batches import carried_state, to_tensors
 from exphil_core.training.frames import FrameStore
 from exphil_core.training.prefetch import ahead
 from exphil_core.training.rates import RateSums, Shares
-from exphil_core.training.sampling import validation_plans
+from exphil_core.training.sampling import Step, validation_plans
+from exphil_core.training.team import ALONE, Team
 
 LANES, WINDOW = 32, 256
 
@@ -54,30 +56,49 @@ def validate(
     prior: ControllerPrior,
     device: torch.device,
     between: Callable[[], None] = lambda: None,
+    team: Team = ALONE,
 ) -> Validation:
-    """Score `policy` on every example of `store`'s sides. `between` is called after each batch; what it raises ends
-    the validation."""
+    """Score `policy` on every example of `store`'s sides, each rank of `team` on its part of them. `between` is
+    called after each batch, on all ranks as often; what it raises ends the validation."""
     was_training = policy.training
     policy.eval()
     state, sums, rates = policy.initial_state(0), _Sums(), RateSums(device)
-    for step in ahead(validation_plans(store, LANES, WINDOW), store):
-        tensors = to_tensors(step.batch, device)
-        state = carried_state(policy, state, step, device)
-        parts, state = policy.loss(
-            tensors.floats,
-            tensors.ids,
-            tensors.decided,
-            tensors.target,
-            state,
-            watch=rates.watcher(tensors.counts),
-        )
-        counts = step.batch.counts
-        loss_n6 = parts.cpu().numpy()[counts].astype(np.float64)
-        sums.add(loss_n6, step.batch.target[counts], step.batch.decided[counts], prior)
-        rates.add(step.batch.target[counts])
+    for step in ahead(validation_plans(store, LANES, WINDOW, team.part), store):
+        if len(step):
+            state = _scored(policy, step, state, device, prior, sums, rates)
         between()
     policy.train(was_training)
+    if team.world > 1:
+        sums.share_with(team)
+        rates.share_with(team)
     return sums.scored(rates.shares())
+
+
+def _scored(
+    policy: Policy,
+    step: Step,
+    state: State,
+    device: torch.device,
+    prior: ControllerPrior,
+    sums: _Sums,
+    rates: RateSums,
+) -> State:
+    """Add up the losses of one batch."""
+    tensors = to_tensors(step.batch, device)
+    state = carried_state(policy, state, step, device)
+    parts, state = policy.loss(
+        tensors.floats,
+        tensors.ids,
+        tensors.decided,
+        tensors.target,
+        state,
+        watch=rates.watcher(tensors.counts),
+    )
+    counts = step.batch.counts
+    loss_n6 = parts.cpu().numpy()[counts].astype(np.float64)
+    sums.add(loss_n6, step.batch.target[counts], step.batch.decided[counts], prior)
+    rates.add(step.batch.target[counts])
+    return state
 
 
 class _Sums:
@@ -105,6 +126,14 @@ class _Sums:
         np.add.at(self._parts, list(PART_GROUPS), loss_n6.sum(axis=0))
         self._frames += len(changed)
         self._changes += int(changed.sum())
+
+    def share_with(self, team: Team) -> None:
+        """Add up what all ranks have counted."""
+        mine = [*self._totals.flat, *self._parts, self._frames, self._changes]
+        *losses, frames, changes = team.sums(mine)
+        self._totals = np.array(losses[: self._totals.size]).reshape(3, 2)
+        self._parts = np.array(losses[self._totals.size :])
+        self._frames, self._changes = int(frames), int(changes)
 
     def scored(self, rates: dict[str, Shares]) -> Validation:
         """The means."""
