@@ -27,6 +27,7 @@ from exphil_core.errors import ExphilError, UsageError
 from exphil_core.plugin_manager import PluginManager, Registered
 from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
+from exphil_core.training.characters import imitated_characters
 from exphil_core.training.checkpoint import check_fits, find_checkpoint, refuse_leak
 from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.logger import RunEnd, RunFacts
@@ -353,6 +354,7 @@ def _description(job: _Job, outcome: Outcome) -> dict[str, Any]:
         "controller": {"parts": list(PARTS)},
         "delay": job.run.config.delay,
         "character": job.run.config.character,
+        "characters": imitated_characters(job.ready.training),
         "plugins": plugins_json(_entries(job.run, job.manager, job.ready)),
         "total_epochs": inherited + _own_epochs(job, outcome),
     }
