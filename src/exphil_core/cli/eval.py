@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from exphil_core.cli.eval_page import PageWish, page_options, page_wish
 from exphil_core.cli.main import manager_of
 from exphil_core.cli.output import print_json
 from exphil_core.cli.progress import make_reporter
@@ -98,6 +99,7 @@ class EvalCommand(click.Command):
     show_default=True,
     help="How to show progress.",
 )
+@page_options
 @folder_option
 @json_option
 @setting_flags(TrainConfig, SHARED, helps=HELP, defaults=DEFAULTS)
@@ -113,6 +115,8 @@ def evaluate(
     seed: int,
     streaming: bool,
     progress: str,
+    html: Path | None,
+    game: str | None,
     folder: Path,
     as_json: bool,
     **values: Any,
@@ -122,7 +126,7 @@ def evaluate(
 
     \b
     Examples:
-      exphil eval fox_gru_2026 --replays ~/Slippi --held-out
+      exphil eval fox_gru_2026 --replays ~/Slippi --held-out --html fox.html
       exphil eval --compare fox_gru_2026 fox_mamba_2026 --replays ~/Slippi/2026
 
     MODEL is a model's id (or the beginning of it), or any of its files; its _policy.safetensors alone will do.
@@ -134,6 +138,7 @@ def evaluate(
         )
     if not replays:
         raise UsageError("no replays: give --replays PATH…")
+    page = page_wish(html, game, wanted)
     flags = {**given_flags(TrainConfig, values), "replays": replays, "seed": str(seed)}
     reporter = make_reporter(progress)
     result = _evaluated(
@@ -142,6 +147,7 @@ def evaluate(
         flags,
         {"checkpoints": str(folder), "held_out": held_out},
         {"samples": bootstrap, "seed": seed, "streaming": streaming},
+        page,
         reporter,
     )
     for warning in dict.fromkeys(line for report in result.reports for line in report.warnings):
@@ -160,6 +166,7 @@ def _evaluated(
     flags: dict[str, Any],
     where: dict[str, Any],
     how: dict[str, Any],
+    page: PageWish | None,
     reporter: Reporter,
 ) -> Evaluation:
     # Wrong settings are told before torch is imported and models are read.
@@ -178,8 +185,13 @@ def _evaluated(
         torch.set_num_threads(config.threads)
     device = pick_device(config.device)
     games = games_for(models, config, reporter, where["held_out"])
+    if page is not None:
+        page.check(games[0].files)
     settings = EvalSettings(character=config.character, held_out_only=where["held_out"], **how)
-    return judge(models, games, settings, device, reporter, datetime.now(timezone.utc))
+    result = judge(models, games, settings, device, reporter, datetime.now(timezone.utc))
+    if page is not None:
+        page.write(result, models[0], config, Path(where["checkpoints"]), device)
+    return result
 
 
 def _own(models: Sequence[EvalModel], flags: dict[str, Any], reporter: Reporter) -> Layer:

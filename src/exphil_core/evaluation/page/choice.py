@@ -22,37 +22,43 @@ def choose_game(games: Sequence[GameRow], wanted: str | None) -> GameRow:
         raise UsageError("there is no game to show")
     if wanted is None:
         return _typical(games)
-    if wanted.isdecimal() and not _named(games, wanted, exactly=True):
-        if not 1 <= int(wanted) <= len(games):
-            raise UsageError(f"--game {wanted}: there are {len(games)} games, numbered from 1")
-        return games[int(wanted) - 1]
-    found = _named(games, wanted, exactly=True) or _named(games, wanted, exactly=False)
-    if not found:
-        raise UsageError(f"--game {wanted}: no game's name holds that; there are {_listed(games)}")
+    files = [game.file for game in games]
+    check_wanted(files, wanted)
+    (place,) = _matching(files, wanted) or [int(wanted) - 1]
+    return games[place]
+
+
+def check_wanted(files: Sequence[str], wanted: str) -> None:
+    """Raise UsageError unless `wanted` means one of `files`."""
+    found = _matching(files, wanted)
     if len(found) > 1:
-        raise UsageError(f"--game {wanted}: that may be any of {len(found)}: {_listed(found)}")
-    return found[0]
+        raise UsageError(
+            f"--game {wanted}: that may be any of {len(found)}: {_listed([files[i] for i in found])}"
+        )
+    if found or (wanted.isdecimal() and 1 <= int(wanted) <= len(files)):
+        return
+    if wanted.isdecimal():
+        raise UsageError(f"--game {wanted}: there are {len(files)} games, numbered from 1")
+    raise UsageError(f"--game {wanted}: no game's name holds that; there are {_listed(files)}")
+
+
+def _matching(files: Sequence[str], wanted: str) -> list[int]:
+    """The places of the files that `wanted` names. A number is one only where it is a file's whole name."""
+    low = wanted.casefold()
+    exact = [place for place, file in enumerate(files) if file.casefold() == low]
+    if exact or wanted.isdecimal():
+        return exact
+    return [place for place, file in enumerate(files) if low in file.casefold()]
 
 
 def _typical(games: Sequence[GameRow]) -> GameRow:
     unseen = [game for game in games if not game.trained_on] or list(games)
     long = [game for game in unseen if game.frames >= LONG_ENOUGH]
-    ranked = sorted(long or unseen, key=lambda game: game.loss)
-    return ranked[len(ranked) // 2] if long else max(ranked, key=lambda game: game.frames)
+    if not long:
+        return max(unseen, key=lambda game: game.frames)
+    return sorted(long, key=lambda game: game.loss)[len(long) // 2]
 
 
-def _named(games: Sequence[GameRow], wanted: str, *, exactly: bool) -> list[GameRow]:
-    low = wanted.casefold()
-    if exactly:
-        return [game for game in games if low in (game.file.casefold(), _name(game).casefold(), game.game)]
-    return [game for game in games if low in game.file.casefold() or game.game.startswith(low)]
-
-
-def _name(game: GameRow) -> str:
-    return game.file.replace("\\", "/").rpartition("/")[2]
-
-
-def _listed(games: Sequence[GameRow]) -> str:
-    names = [_name(game) for game in games[:SHOWN_NAMES]]
-    more = len(games) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+def _listed(files: Sequence[str]) -> str:
+    more = len(files) - SHOWN_NAMES
+    return ", ".join(files[:SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
