@@ -24,8 +24,8 @@ RUNS = 30 if os.environ.get("EXPHIL_THOROUGH") else 6
 # Two epochs of some twenty steps, saving all the time, so that many kills fall into a save.
 SETTINGS = [
     "--epochs", "2", "--window-size", "100", "--batch-size", "8", "--hidden-sizes", "8", "--mirror", "0.5",
-    "--ema", "0.9", "--dropout", "0.1", "--accumulate", "2", "--early-stopping", "--save-every", "1",
-    "--progress", "plain", "--threads", "1",
+    "--ema", "0.9", "--dropout", "0.1", "--accumulate", "2", "--warmup-steps", "10", "--early-stopping",
+    "--patience", "1", "--save-every", "1", "--progress", "plain", "--threads", "1",
 ]  # fmt: skip
 BACKBONES = ("gru", "mlp", "mamba", "lstm", "sliding_window", "hybrid")
 

@@ -30,7 +30,7 @@ from exphil_core.checkpoints.atomic import TEMPORARY, json_text, replace, sync_f
 from exphil_core.checkpoints.files import STATE
 from exphil_core.errors import ExphilError
 
-FORMAT = 1
+FORMAT = 2
 TENSORS, RECORD, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _NAME = re.compile(r"\d{6,}")
 _STAGED = f".state{TEMPORARY}"
@@ -167,7 +167,12 @@ def load_state(folder: Path, warn: Callable[[str], None]) -> SavedState:
 
 def newest(checkpoints: Path) -> Path:
     """The ``NAME.state`` below `checkpoints` that was written last. Raises ExphilError if there is none."""
-    found = [(path.stat().st_mtime_ns, path) for path in checkpoints.rglob(f"*{STATE}") if states(path)]
+    found = [(path.stat().st_mtime_ns, path) for path in with_states(checkpoints)]
     if not found:
         raise ExphilError(f"there is no state to resume in {checkpoints}")
     return max(found)[1]
+
+
+def with_states(checkpoints: Path) -> list[Path]:
+    """All ``NAME.state`` below `checkpoints` that hold a state, good or not."""
+    return [path for path in checkpoints.rglob(f"*{STATE}") if states(path)]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 
-from exphil_core.errors import ExphilError
-from exphil_core.replays.sources import expanded
+from exphil_core.replays.tables import read_table
 
 
 def read_exclusions(path: str) -> frozenset[str]:
-    """What the file at `path` lists, in the forms that `names_of` and hashes are compared with.
+    """What the file at `path` lists. Raises ExphilError if it can't be read."""
+    return exclusions_of(read_table("exclude_file", path))
+
+
+def exclusions_of(text: str) -> frozenset[str]:
+    """What is listed in `text`, in the forms that `names_of` and hashes are compared with.
 
     A line is a file's name (a member's name in an archive), a path, a content hash or a game hash; empty lines and
-    those that begin with "#" say nothing. Raises ExphilError if the file can't be read.
+    those that begin with "#" say nothing.
     """
-    try:
-        lines = expanded(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
-        raise ExphilError(f"--exclude-file {path}: {said or error}") from None
+    lines = text.splitlines()
     listed = [line.strip() for line in lines]
     return frozenset(form for line in listed if line and not line.startswith("#") for form in _forms(line))
 

@@ -13,11 +13,12 @@ import attrs
 
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ReplayError
-from exphil_core.replays.exclusions import names_of, read_exclusions
+from exphil_core.replays.exclusions import exclusions_of, names_of
 from exphil_core.replays.facts import FileFacts, reason_kind
 from exphil_core.replays.slp import ABNORMAL
 from exphil_core.replays.sources import ReplayFile
-from exphil_core.replays.weights import Weights, folded, read_weights
+from exphil_core.replays.tables import Tables, read_tables
+from exphil_core.replays.weights import Weights, folded, weights_of
 
 
 @attrs.frozen(kw_only=True)
@@ -155,8 +156,10 @@ def _check_file(facts: FileFacts, wanted: GameFilter) -> None:
         raise ReplayError(f"another stage ({facts.stage})")
 
 
-def filter_of(config: TrainConfig) -> GameFilter:
-    """The filter that the settings ask for, with what stands in the files that they name. Raises ExphilError."""
+def filter_of(config: TrainConfig, tables: Tables | None = None) -> GameFilter:
+    """The filter that the settings ask for, with what stands in the files that they name, or stood there according
+    to `tables`. Raises ExphilError."""
+    tables = read_tables(config) if tables is None else tables
     return GameFilter(
         character=config.character,
         opponent=config.opponent,
@@ -167,8 +170,8 @@ def filter_of(config: TrainConfig) -> GameFilter:
         winner_only=config.winner_only,
         player=config.player,
         since=config.since or "",
-        excluded=read_exclusions(config.exclude_file) if config.exclude_file else frozenset(),
-        weights=read_weights(config.weights) if config.weights else None,
+        excluded=exclusions_of(tables.get("exclude_file", "")),
+        weights=weights_of(tables["weights"], config.weights) if config.weights else None,
         seed=config.seed,
     )
 

@@ -72,6 +72,18 @@ def expanded(source: str) -> Path:
         raise ExphilError(f'there is no such user\'s home: "{source}"') from None
 
 
+def from_folder(source: str, folder: str) -> str:
+    """`source` as whoever typed it in `folder` meant it, where it names nothing here."""
+    path = expanded(source)
+    if path.is_absolute() or path.exists() or (glob.has_magic(source) and _matches(source)):
+        return source
+    return os.path.join(folder, source)  # noqa: PTH118
+
+
+def _matches(pattern: str) -> bool:
+    return any(glob.iglob(pattern, recursive=True))  # noqa: PTH207
+
+
 def _replays_in(path: str | Path) -> list[ReplayFile]:
     if str(path).lower().endswith((ZIP, SEVEN_ZIP)):
         from exphil_core.replays.archives import members

@@ -27,10 +27,10 @@ from typing import Any
 
 import attrs
 
-from exphil_core.errors import ExphilError, UsageError, did_you_mean
+from exphil_core.errors import UsageError, did_you_mean
 from exphil_core.melee.characters import BY_NAME, find_character
 from exphil_core.replays.facts import RANKS, PlayerFacts
-from exphil_core.replays.sources import expanded
+from exphil_core.replays.tables import read_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -76,12 +76,13 @@ class Weights:
 
 def read_weights(path: str) -> Weights:
     """The table in a `.toml` or `.json` file. Raises ExphilError that names what is wrong in it."""
-    file = expanded(path)
+    return weights_of(read_table("weights", path), path)
+
+
+def weights_of(text: str, path: str) -> Weights:
+    """The table that stood in the file called `path`. Raises UsageError that names what is wrong in it."""
     try:
-        text = file.read_text(encoding="utf-8")
-        values = json.loads(text) if file.suffix.lower() == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise ExphilError(f"--weights {path}: {error.strerror or error}") from None
+        values = json.loads(text) if path.lower().endswith(".json") else tomllib.loads(text)
     except ValueError as error:
         raise UsageError(f"--weights {path}: {error}") from None
     if not isinstance(values, dict):

@@ -22,12 +22,14 @@ from exphil_core.replays.cache import CachedSource, GameCache, rows_folder
 from exphil_core.replays.cache_folder import cache_folder
 from exphil_core.replays.cache_upkeep import free_bytes
 from exphil_core.replays.caching import CacheSink
+from exphil_core.replays.facts import FileFacts
 from exphil_core.replays.filters import Chosen, LeftOut, Selection, filter_of, select
 from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.inspecting import inspect
 from exphil_core.replays.intake import look_at
 from exphil_core.replays.rows import ROW, StoredGame, arrays_of, pack, unpack
 from exphil_core.replays.sources import ReplayFile
+from exphil_core.replays.tables import Tables
 from exphil_core.training.frames import FrameStore, GameSource, MemorySource, store_of
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.table import GameTable, Longs, game_table
@@ -44,6 +46,7 @@ class Games:
     fighters: tuple[tuple[int, ...], ...]
     weights: tuple[tuple[float, ...], ...]  # one for each of them
     files: tuple[str, ...]  # what each was read from, for messages
+    contents: tuple[str, ...]  # the SHA-256 of each file's bytes
     numbers: Longs  # (G,) in the cache, -1 where a game is in memory
     kept: dict[int, StoredGame]  # these
     cache: GameCache
@@ -109,36 +112,51 @@ def _arrays(stored: StoredGame, features: Sequence[ActiveFeature]) -> dict[str, 
     return arrays_of(stored) | made
 
 
+def look(
+    files: Sequence[ReplayFile],
+    index: ReplayIndex,
+    what: str,
+    sink: CacheSink | None,
+    config: TrainConfig,
+    reporter: Reporter,
+    workers: int | None = None,
+) -> list[FileFacts]:
+    """`look_at` with its progress shown as `what`."""
+    reporter.start(what, len(files), "files")
+    try:
+        return look_at(
+            files,
+            index,
+            sink=sink,
+            rollback=config.rollback,
+            workers=workers,
+            progress=lambda done, _: reporter.advance(done),
+        )
+    finally:
+        reporter.finish()
+
+
 def select_games(
-    files: Sequence[ReplayFile], config: TrainConfig, reporter: Reporter, workers: int | None = None
+    files: Sequence[ReplayFile],
+    config: TrainConfig,
+    reporter: Reporter,
+    workers: int | None = None,
+    tables: Tables | None = None,
 ) -> tuple[Selection, GameCache]:
     """What of `files` is wanted, and the cache with all of it that could be cached. Files that are known and cached
-    are not opened."""
-    wanted, folder = filter_of(config), cache_folder(config.cache_dir)
+    are not opened. `tables` is what stands in the files that the settings name, if it was read before."""
+    wanted, folder = filter_of(config, tables), cache_folder(config.cache_dir)
     rows = rows_folder(folder, config.rollback)
     have = GameCache(rows, reporter.line)
     sink = CacheSink(rows, have.hashes, wanted)
-
-    def look(at: Sequence[ReplayFile], what: str, into: CacheSink | None) -> list[Any]:
-        reporter.start(what, len(at), "files")
-        try:
-            return look_at(
-                at,
-                index,
-                sink=into,
-                rollback=config.rollback,
-                workers=workers,
-                progress=lambda done, _: reporter.advance(done),
-            )
-        finally:
-            reporter.finish()
-
     with ReplayIndex(folder, reporter.line) as index:
         # A sample can be drawn only when all are known; without one, facts and rows come in one pass.
-        facts = look(files, "reading replays", None if wanted.max_files else sink)
+        first = None if wanted.max_files else sink
+        facts = look(files, index, "reading replays", first, config, reporter, workers)
         selection = select(files, facts, wanted)
         if wanted.max_files:
-            look([item.file for item in selection.chosen], "caching replays", sink)
+            drawn = [item.file for item in selection.chosen]
+            look(drawn, index, "caching replays", sink, config, reporter, workers)
     return selection, GameCache(rows, reporter.line)
 
 
@@ -161,6 +179,7 @@ def games_of(
         fighters=tuple(selection.chosen[place].sides for place in there),
         weights=tuple(selection.chosen[place].weights for place in there),
         files=tuple(selection.chosen[place].file.name for place in there),
+        contents=tuple(selection.chosen[place].facts.sha256 for place in there),
         numbers=numbers,
         kept=kept,
         cache=cache,

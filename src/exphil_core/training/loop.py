@@ -141,6 +141,8 @@ class Trainer:
         """Whether the run has come to its end; says why if that is an early one."""
         if self.at.epoch > self.config.epochs:
             return True
+        if self.at.batches:
+            return False  # resumed in an epoch's middle, which is validated whatever limit has been reached
         self.outcome.stopped = self._limit_reached() or self._patience_lost()
         return bool(self.outcome.stopped)
 
@@ -220,6 +222,9 @@ class Trainer:
         self._quietly(lambda: self.reporter.start(f"epoch {at.epoch}/{self.config.epochs}", count, "steps"))
         shown, shown_at = None, 0.0
         now = self.clock()
+        if self._limit_reached():
+            self.cut_short = True
+            return
         for batches in self._batches():
             loss, examples = self._update(batches)
             at.batches += len(batches)

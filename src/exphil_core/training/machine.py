@@ -20,6 +20,7 @@ def machine(policy: Policy, device: torch.device) -> dict[str, Any]:
     return {
         "torch": torch.__version__,
         "device": str(device),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "kernel": kernel_variant() if scans else None,
     }

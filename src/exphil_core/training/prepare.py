@@ -24,13 +24,16 @@ from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.filters import LeftOut
 from exphil_core.replays.sources import ReplayFile, expanded, find_replays
 from exphil_core.replays.split import split_games
+from exphil_core.replays.tables import Tables, digests, read_tables
 from exphil_core.training.frames import FrameStore
 from exphil_core.training.games import Games, games_of, select_games
 from exphil_core.training.loop import pick_device
 from exphil_core.training.memory import activation_bytes
 from exphil_core.training.reporter import Reporter
+from exphil_core.training.reselect import select_again
 from exphil_core.training.sampling import POOL_SEGMENT
 from exphil_core.training.segments import Cutting
+from exphil_core.training.versions import versions
 
 # So many of the files that are left out are named on the screen; all of them are in the model's config file.
 NAMED_FILES = 500
@@ -46,6 +49,11 @@ class Prepared:
     held_out: FrameStore
     training_files: tuple[str, ...]
     held_out_sides: tuple[str, ...]
+    training_contents: tuple[str, ...]  # the SHA-256 of the files' bytes, in the order of the games
+    held_out_contents: tuple[str, ...]
+    tables: Tables  # what stood in the files that the settings name, as far as the run still needs it
+    table_digests: Mapping[str, str]  # of all of them
+    versions: Mapping[str, str]
     left_out: tuple[LeftOut, ...]
     features: tuple[ActiveFeature, ...]
     schema: ObservationSchema
@@ -71,16 +79,16 @@ def prepare(
     if config.threads:
         torch.set_num_threads(config.threads)
     features = active_features(manager, config.features)
-    # A sample by content depends on what else is there: a run that goes on picks its own games out of all.
-    whole = attrs.evolve(run, config=attrs.evolve(config, max_files=None)) if state else run
-    games = read_games(find_replays(config.replays), whole, features, reporter)
+    tables = read_tables(config) if state is None else state["run"]["tables"]
+    games = read_games(find_replays(config.replays), run, features, reporter, tables, state)
     hashes = games.table.hashes()
     if state is None:
         split = split_games(hashes, config.validation_fraction)
         # In the order of their content: what files are called, and where they lie, decides nothing.
         train, held = (sorted(part, key=hashes.__getitem__) for part in split)
     else:
-        train, held = games_of_state(state["data"], hashes)
+        begun = len(state["data"]["training_files"])
+        train, held = list(range(begun)), list(range(begun, len(games)))
     # Idle stretches never count in validation, nor do weights: the canonical loss must not depend on a training
     # setting.
     training = games.store(train, delay=config.delay, drop_idle=config.drop_idle, weighted=True)
@@ -113,7 +121,12 @@ def prepare(
         held_out_sides=tuple(
             f"{hashes[game]}:{fighter}:{config.rollback}" for game in held for fighter in games.fighters[game]
         ),
-        left_out=games.left_out,
+        training_contents=tuple(games.contents[game] for game in train),
+        held_out_contents=tuple(games.contents[game] for game in held),
+        tables=tables,
+        table_digests=digests(tables) if state is None else state["run"]["table_digests"],
+        versions=versions(manager, config.backbone, features, config.rollback),
+        left_out=games.left_out if state is None else left_out_of(state["data"]),
         features=features,
         schema=schema,
         prior=prior,
@@ -122,18 +135,11 @@ def prepare(
     )
 
 
-def games_of_state(data: Mapping[str, Any], hashes: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Indices of a state's training and held-out games. Raises ExphilError if one of them is gone."""
-    places = {game: index for index, game in enumerate(hashes)}
-    wanted = [data["training_games"], data["held_out_games"]]
-    missing = sum(game not in places for games in wanted for game in games)
-    if missing:
-        raise ExphilError(
-            f"{missing} of the {sum(map(len, wanted))} games that this run was begun with are not among the replays "
-            "any more: bring them back, or say where they are with --replays"
-        )
-    train, held = ([places[game] for game in games] for games in wanted)
-    return train, held
+def left_out_of(data: Mapping[str, Any]) -> tuple[LeftOut, ...]:
+    """What a run left out when it began, as its state names it."""
+    return tuple(
+        LeftOut(file=ReplayFile(path=item["file"]), reason=item["reason"]) for item in data["left_out_files"]
+    )
 
 
 def _why_empty(config: TrainConfig) -> str:
@@ -141,10 +147,20 @@ def _why_empty(config: TrainConfig) -> str:
 
 
 def read_games(
-    files: Sequence[ReplayFile], run: ResolvedConfig, features: Sequence[ActiveFeature], reporter: Reporter
+    files: Sequence[ReplayFile],
+    run: ResolvedConfig,
+    features: Sequence[ActiveFeature],
+    reporter: Reporter,
+    tables: Tables,
+    state: Mapping[str, Any] | None = None,
 ) -> Games:
-    """The games of `files` that pass the filters, naming what is left out. Raises ExphilError if nothing is left."""
-    selection, cache = select_games(files, run.config, reporter)
+    """The games of `files` that pass the filters, naming what is left out, or those of `state`, training games first.
+    Raises ExphilError if nothing is left, or not all of a state's."""
+    if state is None:
+        selection, cache = select_games(files, run.config, reporter, tables=tables)
+    else:
+        contents = [*state["data"]["training_files"], *state["data"]["held_out_files"]]
+        selection, cache = select_again(files, contents, run.config, tables, reporter)
     games = games_of(selection, cache, features, run.config, reporter)
     for item in games.left_out[:NAMED_FILES]:
         reporter.line(f"left out {item.file.name}: {item.reason}")
@@ -153,6 +169,8 @@ def read_games(
     reasons = ", ".join(
         f"{count} {kind}" for kind, count in Counter(item.kind for item in games.left_out).most_common()
     )
+    if state is not None and games.left_out:
+        raise ExphilError(f"games that this run was begun with can't be read any more: {reasons}")
     if not len(games):
         raise ExphilError(f"none of the {len(files)} replay files can be trained on: {reasons}")
     left = f"; left out {len(games.left_out)}: {reasons}" if games.left_out else ""

@@ -12,12 +12,13 @@ from torch import Tensor
 from exphil_core.checkpoints.entry import ModelEntry
 from exphil_core.checkpoints.files import STATE
 from exphil_core.checkpoints.registry import FILE, Registry
-from exphil_core.checkpoints.states import load_state, newest
+from exphil_core.checkpoints.states import load_state, newest, with_states
 from exphil_core.config.presets import Layer
 from exphil_core.config.resolve import InvalidSettings, ResolvedConfig, resolve
+from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ExphilError, UsageError
 from exphil_core.plugin_manager import PluginManager
-from exphil_core.replays.sources import expanded
+from exphil_core.replays.sources import expanded, from_folder
 from exphil_core.training.parent import Parent
 
 LAST = "last"
@@ -29,6 +30,7 @@ FREE = frozenset(
         "cache_dir",
         "checkpoints",
         "epochs",
+        "max_steps",
         "max_time",
         "save_every",
         "keep_states",
@@ -52,6 +54,21 @@ class Resumed:
     def model(self) -> ModelEntry | None:
         """The run's model, if it was finished: going on makes another one then, whose parent it is."""
         return next((entry for entry in Registry(self.folder).models() if entry.stem == self.stem), None)
+
+    def nothing_left(self) -> str:
+        """Why the run would end where it stands, and what to do about it; empty if there is something left of it."""
+        config, training = self.run.config, self.record["training"]
+        done, steps, best = len(training["history"]), training["steps"], training["best_epoch"]
+        if done >= config.epochs:
+            return f"all {done} epochs of it; to train on, give --epochs {2 * done}"
+        if config.max_steps is not None and steps >= config.max_steps:
+            return f"all {config.max_steps} steps of it; to train on, give --max-steps {2 * config.max_steps}"
+        if config.early_stopping and best is not None and done - best >= config.patience:
+            return (
+                f"ended by --early-stopping after {done - best} epochs without a better one; to train on, start a "
+                f"fine-tune with --from-checkpoint"
+            )
+        return ""
 
     def parent(self) -> Parent | None:
         """Where the run started from: a finished run's own model, or whatever its state says."""
@@ -87,17 +104,41 @@ def resume(
     begun, done = saved.record["run"], len(saved.record["training"]["history"])
     run = resolve(manager, layers=[Layer(STATE_ORIGIN, begun["config"])], flags=flags)
     problems = _refused(run, begun["config"])
+    steps, limit = saved.record["training"]["steps"], run.config.max_steps
     if run.config.epochs < done:
         problems.append(f"--epochs {run.config.epochs}: the run has done {done} already")
+    if limit is not None and limit < steps:
+        problems.append(f"--max-steps {limit}: the run has done {steps} already")
     if problems:
         raise InvalidSettings(problems)
     origins = {
         name: begun["origins"].get(name, origin) if origin == STATE_ORIGIN else origin
         for name, origin in run.origins.items()
     }
-    config = attrs.evolve(run.config, checkpoints=str(folder))
+    config = attrs.evolve(_from_where(run.config, begun["folder"], flags), checkpoints=str(folder))
     run = attrs.evolve(run, config=config, origins=origins, preset=begun["preset"], warnings=())
-    return Resumed(run=run, folder=folder, stem=stem, tensors=saved.tensors, record=saved.record)
+    resumed = Resumed(run=run, folder=folder, stem=stem, tensors=saved.tensors, record=saved.record)
+    if (why := resumed.nothing_left()) and resumed.model() is not None:
+        others = _unfinished(folder) if wanted == LAST else []
+        or_else = f"; or go on with an unfinished run: --resume {others[-1]}" if others else ""
+        raise UsageError(f"{stem}: this run is finished, {why}{or_else}")
+    return resumed
+
+
+def _from_where(config: TrainConfig, folder: str, flags: Mapping[str, Any]) -> TrainConfig:
+    """Relative paths that were typed in `folder`, made good for this process."""
+    if "replays" not in flags:
+        config = attrs.evolve(config, replays=tuple(from_folder(path, folder) for path in config.replays))
+    if "cache_dir" not in flags and config.cache_dir is not None:
+        config = attrs.evolve(config, cache_dir=from_folder(config.cache_dir, folder))
+    return config
+
+
+def _unfinished(folder: Path) -> list[Path]:
+    """The runs in `folder` that left states and no model, those written last at the end."""
+    finished = {entry.stem for entry in Registry(folder).models()}
+    found = [path for path in with_states(folder) if _place(path)[1] not in finished]
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
 
 
 def _state_folder(wanted: str) -> Path:

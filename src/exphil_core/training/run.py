@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import platform
-from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-import exphil_core
 from exphil_core.checkpoints.config_file import write_config
 from exphil_core.checkpoints.entry import ModelEntry, places, read_utc, utc_text
 from exphil_core.checkpoints.files import CONFIG, METRICS, POLICY, STATE, WEIGHTS, sibling
@@ -23,24 +20,27 @@ from exphil_core.checkpoints.running import running
 from exphil_core.checkpoints.states import save_state, states
 from exphil_core.checkpoints.store import save_policy, save_weights
 from exphil_core.config.resolve import ResolvedConfig
-from exphil_core.errors import ExphilError, UsageError
+from exphil_core.errors import ExphilError
 from exphil_core.plugin_manager import PluginManager, Registered
 from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
+from exphil_core.replays.tables import changed_since
 from exphil_core.training.characters import imitated_characters
 from exphil_core.training.checkpoint import check_fits, find_checkpoint, refuse_leak
 from exphil_core.training.interrupts import StopRequest
 from exphil_core.training.logger import RunEnd, RunFacts
 from exphil_core.training.loggers import Loggers
 from exphil_core.training.loop import Trainer
-from exphil_core.training.machine import machine, take_up
+from exphil_core.training.machine import take_up
 from exphil_core.training.metrics import append_metrics, begin_metrics
 from exphil_core.training.outcome import EpochResult, Outcome
 from exphil_core.training.parent import Parent
 from exphil_core.training.prepare import Prepared, prepare
+from exphil_core.training.record import data_record, provenance, resumptions, state_record
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.resume import Resumed
 from exphil_core.training.snapshot import restore, snapshot
+from exphil_core.training.versions import tell_changes
 from exphil_core.training.widening import take_weights
 
 
@@ -95,8 +95,6 @@ def train(
     stop = stop or StopRequest()
     scheme = load_scheme(manager, run.config.naming)
     ready = prepare(run, manager, reporter, resumed.record if resumed else None)
-    if resumed is not None:
-        _refuse_nothing_to_do(resumed)
     parent = resumed.parent() if resumed else None
     if resumed is None and run.config.from_checkpoint is not None:
         parent = _fine_tuned(run, ready)
@@ -105,6 +103,8 @@ def train(
     taken_up = resumed is not None and resumed.model() is None
     if resumed is not None:
         take_up(resumed.record["machine"], ready.policy, ready.device, reporter.line)
+        tell_changes(resumed.record["versions"], ready.versions, reporter.line)
+        _tell_of_tables(run, resumed, reporter)
     if resumed is not None and taken_up:
         moment, stem = read_utc(resumed.record["run"]["created_at"]), resumed.stem
     fields = name_fields(run, moment)
@@ -147,13 +147,12 @@ def _logged(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedModel | 
     return ended
 
 
-def _refuse_nothing_to_do(resumed: Resumed) -> None:
-    """A finished run goes on only if there is something left of it."""
-    model, done = resumed.model(), len(resumed.record["training"]["history"])
-    if model is not None and done >= resumed.run.config.epochs:
-        raise UsageError(
-            f"{resumed.stem}: this run is finished, all {done} epochs of it; to train on, give --epochs {2 * done}"
-        )
+def _tell_of_tables(run: ResolvedConfig, resumed: Resumed, reporter: Reporter) -> None:
+    begun = resumed.record["run"]
+    for name in changed_since(run.config, begun["table_digests"], begun["folder"]):
+        kept = "the table" if name == "weights" else "the games"
+        flag = f"--{name.replace('_', '-')} {getattr(run.config, name)}"
+        reporter.line(f"warning: {flag} has changed: the run goes on with {kept} that it was begun with")
 
 
 def _fine_tuned(run: ResolvedConfig, ready: Prepared) -> Parent:
@@ -188,7 +187,8 @@ def _carried_out(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedMod
 
 def _trained(job: _Job, reporter: Reporter, stop: StopRequest) -> Outcome:
     config, ready = job.run.config, job.ready
-    constant = _constant_record(job)
+    before = job.resumed.record if job.resumed else None
+    constant = state_record(job.run, ready, utc_text(job.fields.created_at), job.parent, before)
 
     def save(trainer: Trainer) -> None:
         tensors, training = snapshot(trainer)
@@ -226,48 +226,6 @@ def _start_loggers(job: _Job) -> None:
             resumed_at=job.resumed.record["training"]["steps"] if job.resumed else None,
         )
     )
-
-
-def _constant_record(job: _Job) -> dict[str, Any]:
-    """What a state says of its run besides how far it has come."""
-    ready = job.ready
-    return {
-        "run": {
-            "config": attrs.asdict(job.run.config),
-            "origins": dict(job.run.origins),
-            "preset": job.run.preset,
-            "created_at": utc_text(job.fields.created_at),
-            "parent": job.parent.as_json() if job.parent else None,
-            "resumed": _resumptions(job),
-        },
-        "data": {
-            "training_games": list(ready.training.table.hashes()),
-            "held_out_games": list(ready.held_out.table.hashes()),
-            "schema": ready.schema.identity,
-            "observation": ready.schema.as_json(),
-        },
-        "machine": machine(ready.policy, ready.device),
-    }
-
-
-def _resumptions(job: _Job) -> list[dict[str, Any]]:
-    """Where the run was taken up again, and with what in another way than before."""
-    if job.resumed is None:
-        return []
-    before, now = job.resumed.record, attrs.asdict(job.run.config)
-    changed = {
-        name: [value, now[name]]
-        for name, value in before["run"]["config"].items()
-        if name in ("epochs", "max_time") and value != now[name]
-    }
-    return [
-        *before["run"]["resumed"],
-        {
-            "step": before["training"]["steps"],
-            "epoch": before["training"]["under_way"]["epoch"],
-            "changed": changed,
-        },
-    ]
 
 
 def name_fields(run: ResolvedConfig, moment: datetime) -> NameFields:
@@ -333,9 +291,12 @@ def _written(job: _Job, outcome: Outcome, best: EpochResult) -> ModelEntry:
         config=attrs.asdict(config),
         origins=dict(job.run.origins),
         results=_results(ready, outcome, best),
-        data=_data(ready),
+        data=data_record(ready),
         observation=ready.schema.as_json(),
-        provenance={**_provenance(ready), "resumed": _resumptions(job)},
+        provenance={
+            **provenance(ready),
+            "resumed": resumptions(job.run, job.resumed.record if job.resumed else None),
+        },
     )
     Registry(job.folder).add(entry)
     return entry
@@ -383,24 +344,4 @@ def _results(ready: Prepared, outcome: Outcome, best: EpochResult) -> dict[str, 
         "best_epoch": best.epoch,
         "stopped": outcome.stopped,
         "history": [result.as_json() for result in outcome.history],
-    }
-
-
-def _data(ready: Prepared) -> dict[str, Any]:
-    return {
-        "replays": len(ready.training.table),
-        "training_examples": ready.training.example_count(),
-        "training_sides": len(ready.training.sides),
-        "training_games": sorted(ready.training.table.hashes()),
-        "left_out": dict(Counter(item.kind for item in ready.left_out)),
-        "left_out_files": [{"file": item.file.name, "reason": item.reason} for item in ready.left_out],
-    }
-
-
-def _provenance(ready: Prepared) -> dict[str, Any]:
-    return {
-        "exphil_core": exphil_core.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **machine(ready.policy, ready.device),
     }

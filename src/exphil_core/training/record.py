@@ -1,0 +1,106 @@
+"""What a run's states and its model's config file say of it, besides how far it has come and what came out."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+import exphil_core
+from exphil_core.config.resolve import ResolvedConfig
+from exphil_core.training.machine import machine
+from exphil_core.training.parent import Parent
+from exphil_core.training.prepare import Prepared
+
+# So many of the files that were left out are named in each state; the model's config file names all.
+NAMED_IN_STATES = 10_000
+# Settings that say how long a run goes on: what may be given anew and is recorded.
+LENGTHS = ("epochs", "max_steps", "max_time")
+
+
+def state_record(
+    run: ResolvedConfig,
+    ready: Prepared,
+    created_at: str,
+    parent: Parent | None,
+    before: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What stays the same in all states of a run. `before` is the record of the state that it was resumed from."""
+    begun = before["run"] if before else {"folder": os.getcwd()}  # noqa: PTH109
+    return {
+        "run": {
+            "config": attrs.asdict(run.config),
+            "origins": dict(run.origins),
+            "preset": run.preset,
+            "created_at": created_at,
+            "parent": parent.as_json() if parent else None,
+            "resumed": resumptions(run, before),
+            "folder": begun["folder"],
+            "tables": {name: text for name, text in ready.tables.items() if name != "exclude_file"},
+            "table_digests": dict(ready.table_digests),
+        },
+        "data": {
+            "training_games": list(ready.training.table.hashes()),
+            "held_out_games": list(ready.held_out.table.hashes()),
+            "training_files": list(ready.training_contents),
+            "held_out_files": list(ready.held_out_contents),
+            "left_out_files": _left_out(ready)[:NAMED_IN_STATES],
+            "schema": ready.schema.identity,
+            "observation": ready.schema.as_json(),
+        },
+        "machine": machine(ready.policy, ready.device),
+        "versions": dict(ready.versions),
+    }
+
+
+def resumptions(run: ResolvedConfig, before: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Where the run was taken up again, and with what in another way than before."""
+    if before is None:
+        return []
+    now = attrs.asdict(run.config)
+    changed = {
+        name: [value, now[name]]
+        for name, value in before["run"]["config"].items()
+        if name in LENGTHS and value != now[name]
+    }
+    resumed = {
+        "step": before["training"]["steps"],
+        "epoch": before["training"]["under_way"]["epoch"],
+        "changed": changed,
+    }
+    return [*before["run"]["resumed"], resumed]
+
+
+def data_record(ready: Prepared) -> dict[str, Any]:
+    """What the model was trained on."""
+    return {
+        "replays": len(ready.training.table),
+        "training_examples": ready.training.example_count(),
+        "training_sides": len(ready.training.sides),
+        "training_games": sorted(ready.training.table.hashes()),
+        "left_out": dict(Counter(item.kind for item in ready.left_out)),
+        "left_out_files": _left_out(ready),
+        "tables": {
+            name: {"sha256": digest, **({"text": ready.tables[name]} if name == "weights" else {})}
+            for name, digest in ready.table_digests.items()
+        },
+    }
+
+
+def _left_out(ready: Prepared) -> list[dict[str, str]]:
+    return [{"file": item.file.name, "reason": item.reason} for item in ready.left_out]
+
+
+def provenance(ready: Prepared) -> dict[str, Any]:
+    """What the model was trained with."""
+    return {
+        "exphil_core": exphil_core.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": dict(ready.versions),
+        **machine(ready.policy, ready.device),
+    }
