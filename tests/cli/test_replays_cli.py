@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from exphil_core.cli.main import run
 from exphil_core.replays import archives
+from exphil_core.replays.cache import GameCache, rows_folder
 
 
 @pytest.fixture
@@ -92,3 +93,18 @@ def test_a_member_of_an_archive_can_be_shown(
     assert shown[0]["reason"] is None
     assert run(["replays", "show", f"{tmp_path / 'set.zip'}!games/b.slp"]) == 1
     assert 'did you mean "games/a.slp"' in capsys.readouterr().err
+
+
+def test_a_sample_is_cached_of_the_seed_that_training_will_draw(
+    demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two of six games: with another seed, others."""
+    rows = []
+    for number, seed in enumerate(["0", "0", "1", "2", "3"]):
+        words = ["replays", "cache", str(demo_folder), "--max-files", "2", "--seed", seed, "--json"]
+        assert run([*words, "--cache-dir", str(tmp_path / str(number)), "--progress", "none"]) == 0
+        cache = GameCache(rows_folder(tmp_path / str(number), "last"))
+        rows.append(sorted(bytes(digest).hex() for digest in cache.hashes))
+    capsys.readouterr()
+    assert rows[0] == rows[1]
+    assert any(other != rows[0] for other in rows[2:])

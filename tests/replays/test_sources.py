@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +85,46 @@ def test_a_link_to_nowhere_does_not_end_the_run(
     with ReplayIndex(tmp_path_factory.mktemp("index")) as index:
         left_out = select(files, look_at(files, index), GameFilter()).left_out
     assert {item.file.name for item in left_out} == {"a.slp", "b [W].slp", "broken*.slp"}
+
+
+def broken(path: Path) -> Path:
+    """An archive whose list of files is gone."""
+    kind = path.suffix
+    path.write_bytes(b"7z\xbc\xaf\x27\x1c\0\4" + bytes(200) if kind == ".7z" else b"PK\3\4" + bytes(200))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "7z"])
+def test_an_archive_that_is_broken_is_left_out_and_named_with_the_reason(
+    demo_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(demo_folder, tmp_path / "games")
+    culprit = broken(tmp_path / "games" / f"set.{kind}")
+    for sources in (
+        [tmp_path / "games"],
+        [demo_folder, culprit],
+        [demo_folder, culprit, culprit.parent / f"*.{kind}"],
+    ):
+        files = find_replays(map(str, sources))
+        assert len(files) == 7
+        with ReplayIndex(tmp_path / "index") as index:
+            selection = select(files, look_at(files, index), GameFilter())
+        assert len(selection.chosen) == 6
+        (left,) = selection.left_out
+        assert (left.file.path, left.kind) == (str(culprit), "unreadable")
+        assert left.reason.startswith("unreadable: the archive can't be read: ")
+    # Alone, there is nothing to go on with.
+    with pytest.raises(ExphilError, match=rf"set\.{kind}: the archive can't be read: "):
+        find_replays([str(culprit)])
+
+
+def test_a_folder_that_can_t_be_looked_into_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert found(folder) == ["a.slp", "b [W].slp", "deep"]

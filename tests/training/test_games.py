@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+import py7zr
 import pytest
 
 from exphil_core.config.resolve import resolve
@@ -23,6 +24,7 @@ from exphil_core.replays import archives
 from exphil_core.replays.cache import GameCache, facts_of, rows_folder
 from exphil_core.replays.game import Game
 from exphil_core.replays.rows import arrays_of, pack
+from exphil_core.replays.seven_zip import SevenZip
 from exphil_core.replays.shards import ShardWriter, shard_names
 from exphil_core.replays.sources import ReplayFile, find_replays
 from exphil_core.training import games as games_module
@@ -203,6 +205,35 @@ def test_a_disk_that_fills_up_midway_leaves_what_was_whole(
     games = intake.games()
     assert 0 < len(games.kept) < len(demo_games)
     assert_right(games, demo_games, ())
+
+
+def test_games_of_a_solid_block_that_the_cache_lacks_are_unpacked_in_one_pass(
+    intake: Intake,
+    demo_folder: Path,
+    demo_games: list[Game],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "set.7z"
+    with py7zr.SevenZipFile(target, "w") as archive:
+        for path in sorted(demo_folder.glob("*.slp"), reverse=True):
+            archive.write(path, path.name)
+    passes: list[int] = []
+    real = SevenZip.extract
+
+    def spy(self: SevenZip, names: Any, deliver: Any) -> None:
+        passes.append(len(names))
+        real(self, names, deliver)
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    monkeypatch.setattr(SevenZip, "extract", spy)
+    intake.features = ()
+    intake.config = attrs.evolve(intake.config, replays=(str(target),))
+    games = intake.games()
+    assert sorted(games.kept) == list(range(len(demo_games)))
+    assert_right(games, demo_games, ())
+    # Once to look at them, once to have them.
+    assert passes == [6, 6]
 
 
 def test_games_that_fit_neither_the_disk_nor_the_memory_are_an_error(

@@ -25,7 +25,8 @@ ELSEWHERE = ("replays", "drop_idle", "validation_fraction", "delay")
 WANTED = tuple(
     field.name
     for field in attrs.fields(TrainConfig)
-    if (info := info_of(field)) is not None and info.group == DATA and field.name not in ELSEWHERE
+    if (info := info_of(field)) is not None
+    and (field.name == "seed" or (info.group == DATA and field.name not in ELSEWHERE))
 )
 
 

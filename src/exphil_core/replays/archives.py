@@ -19,7 +19,7 @@ from typing import Any
 
 from exphil_core.errors import ExphilError, ReplayError
 from exphil_core.replays.seven_zip import SevenZip, brief
-from exphil_core.replays.sources import GZIPPED, SEVEN_ZIP, SUFFIX, ZIP, ReplayFile
+from exphil_core.replays.sources import GZIPPED, SEVEN_ZIP, SUFFIX, ZIP, ReplayFile, is_archive
 
 # The longest real games take 20 MB; what unpacks to more is no replay.
 LARGEST = 256 << 20
@@ -47,12 +47,17 @@ def members(archive: ReplayFile) -> list[ReplayFile]:
             else _listed_zip(archive.path)
         )
     except (OSError, ReplayError, *UNPACKING_ERRORS) as error:
-        raise ExphilError(f"{archive.path}: can't be read: {brief(error)}") from None
+        raise ExphilError(f"{archive.path}: {_reason(error)}") from None
     return [
         ReplayFile(path=archive.path, member=name, size=size, mtime_ns=archive.mtime_ns, block=block)
         for name, size, block in listed
         if name.lower().endswith((SUFFIX, GZIPPED))
     ]
+
+
+def _reason(error: BaseException) -> str:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else brief(error)
+    return f"the archive can't be read: {said}"
 
 
 def read_one(file: ReplayFile) -> bytes:
@@ -152,8 +157,18 @@ def _attempt(file: ReplayFile, read: Callable[[], bytes]) -> bytes | ReplayError
 
 
 def _on_disk(file: ReplayFile) -> bytes:
+    if is_archive(file.path):
+        raise ReplayError(f"unreadable: {_why_not_listed(file)}")
     _check_size(file.size)
     return Path(file.path).read_bytes()
+
+
+def _why_not_listed(archive: ReplayFile) -> str:
+    try:
+        members(archive)
+    except ExphilError as error:
+        return str(error).removeprefix(f"{archive.path}: ")
+    return "the archive could not be read a moment ago"
 
 
 def _check_size(size: int) -> None:

@@ -50,17 +50,21 @@ class ReplayFile:
 
 
 def find_replays(sources: Iterable[str]) -> list[ReplayFile]:
-    """All replays that `sources` name, sorted, each once; archives are listed, not unpacked.
+    """All replays that `sources` name, sorted, each once; archives are listed, not unpacked. An archive that can't be
+    listed stands for itself, and so does a folder that can't be looked into: whoever reads them hears why.
 
     Raises ExphilError for a path that isn't there and for a source without a replay: silence would train on
     less than the user thinks.
     """
     found: dict[ReplayFile, None] = {}
+    broken: dict[ReplayFile, ExphilError] = {}
     for source in sources:
-        files = [file for path in _expanded(source) for file in _replays_in(path)]
+        files = [file for path in _expanded(source) for file in _replays_in(path, broken)]
         if not files:
             raise ExphilError(f'no {SUFFIX} files in "{source}"')
         found.update(dict.fromkeys(files))
+    if broken and found.keys() <= broken.keys():
+        raise next(iter(broken.values()))
     return sorted(found)
 
 
@@ -84,12 +88,22 @@ def _matches(pattern: str) -> bool:
     return any(glob.iglob(pattern, recursive=True))  # noqa: PTH207
 
 
-def _replays_in(path: str | Path) -> list[ReplayFile]:
-    if str(path).lower().endswith((ZIP, SEVEN_ZIP)):
-        from exphil_core.replays.archives import members
+def _replays_in(path: str | Path, broken: dict[ReplayFile, ExphilError]) -> list[ReplayFile]:
+    file = ReplayFile.on_disk(path)
+    if not is_archive(file.path):
+        return [file]
+    from exphil_core.replays.archives import members
 
-        return members(ReplayFile.on_disk(path))
-    return [ReplayFile.on_disk(path)]
+    try:
+        return members(file)
+    except ExphilError as error:
+        broken[file] = error
+        return [file]
+
+
+def is_archive(path: str) -> bool:
+    """Whether a file with this name holds replays, and is none itself."""
+    return path.lower().endswith((ZIP, SEVEN_ZIP))
 
 
 def _below(folder: Path) -> list[str]:
@@ -97,7 +111,11 @@ def _below(folder: Path) -> list[str]:
     circles end."""
     found: list[str] = []
     seen: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
+
+    def unreadable(error: OSError) -> None:
+        found.append(error.filename)
+
+    for parent, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:
             folders.clear()

@@ -17,22 +17,24 @@ from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ExphilError, ReplayError
 from exphil_core.features.cached import make_columns
 from exphil_core.features.character import ActiveFeature, game_features
-from exphil_core.replays.archives import read_one
+from exphil_core.replays.archives import Unpacker
 from exphil_core.replays.cache import CachedSource, GameCache, rows_folder
 from exphil_core.replays.cache_folder import cache_folder
 from exphil_core.replays.cache_upkeep import free_bytes
 from exphil_core.replays.caching import CacheSink
 from exphil_core.replays.facts import FileFacts
-from exphil_core.replays.filters import Chosen, LeftOut, Selection, filter_of, select
+from exphil_core.replays.filters import LeftOut, Selection, filter_of, select
 from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.inspecting import inspect
-from exphil_core.replays.intake import look_at
+from exphil_core.replays.intake import BYTES_A_PROCESS, look_at, plan, processors
+from exphil_core.replays.ranks import files_of_rank, games_of_rank
 from exphil_core.replays.rows import ROW, StoredGame, arrays_of, pack, unpack
 from exphil_core.replays.sources import ReplayFile
 from exphil_core.replays.tables import Tables
 from exphil_core.training.frames import FrameStore, GameSource, MemorySource, store_of
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.table import GameTable, Longs, game_table
+from exphil_core.training.team import ALONE, Team
 
 # What may be held in memory of games that the cache can't take.
 MEMORY_BYTES = 4 << 30
@@ -120,20 +122,33 @@ def look(
     config: TrainConfig,
     reporter: Reporter,
     workers: int | None = None,
+    team: Team = ALONE,
 ) -> list[FileFacts]:
-    """`look_at` with its progress shown as `what`."""
-    reporter.start(what, len(files), "files")
-    try:
-        return look_at(
-            files,
-            index,
-            sink=sink,
-            rollback=config.rollback,
-            workers=workers,
-            progress=lambda done, _: reporter.advance(done),
-        )
-    finally:
-        reporter.finish()
+    """`look_at` with its progress shown as `what`. The ranks of a team share the files out, wait for each other, and
+    find in the index and the cache what the others have read."""
+    part = team.cache_part(index.path.parent)
+    ours = files if part.count == 1 else files_of_rank(files, part.index, part.count)
+    if team.world > 1:
+        size = sum(file.size for file in ours)
+        workers = workers or max(1, min(processors() // team.local_world, 1 + size // BYTES_A_PROCESS))
+
+    def look(at: Sequence[ReplayFile]) -> list[FileFacts]:
+        reporter.start(what, len(at), "files")
+        try:
+            return look_at(
+                at,
+                index,
+                sink=sink,
+                rollback=config.rollback,
+                workers=workers,
+                progress=lambda done, _: reporter.advance(done),
+            )
+        finally:
+            reporter.finish()
+
+    facts = look(ours)
+    team.wait()
+    return facts if part.count == 1 else look(files)
 
 
 def select_games(
@@ -142,6 +157,7 @@ def select_games(
     reporter: Reporter,
     workers: int | None = None,
     tables: Tables | None = None,
+    team: Team = ALONE,
 ) -> tuple[Selection, GameCache]:
     """What of `files` is wanted, and the cache with all of it that could be cached. Files that are known and cached
     are not opened. `tables` is what stands in the files that the settings name, if it was read before."""
@@ -152,11 +168,11 @@ def select_games(
     with ReplayIndex(folder, reporter.line) as index:
         # A sample can be drawn only when all are known; without one, facts and rows come in one pass.
         first = None if wanted.max_files else sink
-        facts = look(files, index, "reading replays", first, config, reporter, workers)
+        facts = look(files, index, "reading replays", first, config, reporter, workers, team)
         selection = select(files, facts, wanted)
         if wanted.max_files:
             drawn = [item.file for item in selection.chosen]
-            look(drawn, index, "caching replays", sink, config, reporter, workers)
+            look(drawn, index, "caching replays", sink, config, reporter, workers, team)
     return selection, GameCache(rows, reporter.line)
 
 
@@ -166,6 +182,7 @@ def games_of(
     features: Sequence[ActiveFeature],
     config: TrainConfig,
     reporter: Reporter,
+    team: Team = ALONE,
 ) -> Games:
     """The games of `selection`, their features' columns made where they were missing. Raises ExphilError if none is
     left."""
@@ -184,16 +201,24 @@ def games_of(
         kept=kept,
         cache=cache,
         columns={
-            feature.block: _columns(cache, numbers[numbers >= 0], feature, reporter) for feature in features
+            feature.block: _columns(cache, numbers[numbers >= 0], feature, reporter, team) for feature in features
         },
         features=tuple(features),
         left_out=(*selection.left_out, *left_out),
     )
 
 
-def _columns(cache: GameCache, numbers: Longs, feature: ActiveFeature, reporter: Reporter) -> GameCache:
+def _columns(
+    cache: GameCache, numbers: Longs, feature: ActiveFeature, reporter: Reporter, team: Team
+) -> GameCache:
     reporter.start(f"computing {feature.entry.spec.name}", len(numbers), "games")
+    part = team.cache_part(cache.folder.parent)
     try:
+        if part.count > 1:
+            hashes = [game.ljust(32, b"\0").hex() for game in cache.hashes[numbers].tolist()]
+            ours = numbers[games_of_rank(hashes, part.index, part.count)]
+            make_columns(cache, ours, feature, reporter.advance)
+        team.wait()
         return make_columns(cache, numbers, feature, reporter.advance)
     except OSError as error:
         raise ExphilError(
@@ -234,19 +259,27 @@ def _read_uncached(
     why, size = why_incomplete(cache.folder.parent), 0
     kept: dict[int, StoredGame] = {}
     left_out: list[LeftOut] = []
-    for place in missing:
-        item: Chosen = selection.chosen[place]
+    places = {selection.chosen[place].file: place for place in missing}
+
+    def keep(file: ReplayFile, content: bytes | ReplayError) -> None:
+        nonlocal size
         try:
-            kept[place] = pack(inspect(read_one(item.file), str(item.file)).game(config.rollback))
+            if isinstance(content, ReplayError):
+                raise content
+            stored = kept[places[file]] = pack(inspect(content, str(file)).game(config.rollback))
         except ReplayError as error:
-            left_out.append(LeftOut(file=item.file, reason=str(error)))
-            continue
-        size += len(kept[place]) * ROW.itemsize
+            left_out.append(LeftOut(file=file, reason=str(error)))
+            return
+        size += len(stored) * ROW.itemsize
         if size > MEMORY_BYTES:
             raise ExphilError(
                 f"{why}, and {len(missing)} games are too many to hold in memory: free some space, give another "
                 "--cache-dir or take fewer with --max-files"
             )
+
+    with Unpacker() as unpacker:
+        # In the order they lie in: a solid block is unpacked once.
+        unpacker.each([file for job in plan(list(places), 1) for file in job], keep)
     if kept:
         reporter.line(f"warning: {why}: {len(kept)} games ({size / 1e6:,.0f} MB) are held in memory")
     return kept, left_out
