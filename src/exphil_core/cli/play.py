@@ -20,7 +20,8 @@ class PlayCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         apart = {option for options in WAYS.values() for option in options}
-        sections = {"Options": [param for param in self.get_params(ctx) if param not in apart]}
+        shared = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        sections = {"Options": [param for param in shared if param not in apart]}
         sections.update({f"With {way}": list(options) for way, options in WAYS.items()})
         for title, params in sections.items():
             records = [record for param in params if (record := param.get_help_record(ctx)) is not None]

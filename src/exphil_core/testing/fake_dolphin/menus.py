@@ -16,10 +16,13 @@ from exphil_core.testing.fake_dolphin.pads import Pad
 
 PRESS_START, MAIN_MENU, CHARACTERS, STAGES, ONLINE, GAME = 0x0000, 0x0001, 0x0002, 0x0102, 0x0008, 0x0202
 SCORES = 0x0402
+_ENTRIES = 5
 _MAIN, _ONE_PLAYER, _VERSUS, _ONLINE_PLAY = 0, 1, 2, 8
 _HUMAN, _CPU, _UNPLUGGED = 0, 1, 3
 _NOBODY = 26
-_SPEED = 1.0  # of a cursor in a frame; MenuHelper takes 1.5 for there
+_SPEED = (
+    0.87  # of a cursor in a frame. MenuHelper takes less than 1.5 for there, more for not, and waits at 1.5
+)
 _REACH = 1.6
 # Where MenuHelper looks for stages.
 STAGE_PLACES = {
@@ -125,7 +128,7 @@ class Menus:
                 seat.character, seat.coin_down = 10, True
 
     def _main_menu(self, pad: Pad) -> None:
-        self._selection += _down(pad)
+        self._selection = (self._selection + _down(pad)) % _ENTRIES
         if "A" not in pad.pressed:
             return
         entered = {(_MAIN, 0): _ONE_PLAYER, (_MAIN, 1): _VERSUS, (_ONE_PLAYER, 2): _ONLINE_PLAY}
@@ -142,7 +145,7 @@ class Menus:
         x, y = pad.sticks["MAIN"]
         pressed = "A" in pad.pressed
         if seat.holding:
-            seat.cpu_level = min(9, max(1, seat.cpu_level + (x > 0.6) - (x < 0.4)))
+            seat.cpu_level = min(9, max(1, seat.cpu_level + _way(x)))
             seat.holding = not pressed
             return
         seat.x, seat.y = seat.x + _SPEED * _way(x), seat.y + _SPEED * _way(y)
@@ -187,8 +190,8 @@ class Menus:
     def _type(self, pad: Pad) -> None:
         row, column = (self._selection - _FIRST_KEY) % 5, (_FIRST_KEY + 4 - self._selection) // 5
         x, y = pad.sticks["MAIN"]
-        column = min(9, max(0, column + (x > 0.9) - (x < 0.1)))
-        row = (row - (y > 0.9) + (y < 0.1)) % 4
+        column = min(9, max(0, column + (x > 0.7) - (x < 0.3)))
+        row = (row - (y > 0.7) + (y < 0.3)) % 4
         self._selection = _FIRST_KEY - 5 * column + row
         if "A" in pad.pressed:
             self.code += _KEY_ROWS[row][column]
@@ -217,11 +220,11 @@ class Menus:
 
 def _way(value: float) -> int:
     """Which way a stick points along an axis, if it does."""
-    return (value > 0.6) - (value < 0.4)
+    return (value > 0.55) - (value < 0.45)
 
 
 def _down(pad: Pad) -> int:
-    return int(pad.sticks["MAIN"][1] < 0.1)
+    return int(pad.sticks["MAIN"][1] < 0.3)
 
 
 def _choose(seat: Seat, places: Mapping[int, tuple[float, float]]) -> None:

@@ -55,6 +55,8 @@ class Server:
         self._wait(lambda: self._peer is not None, _HELLO_SECONDS)
         self._send(message("connect_reply", nick="fake", version="3.5.0", cursor=0))
         self._open_pads()
+        if self._pads and not self.settings.rate:
+            self._flushed()  # libmelee flushes before it asks for the first frame
         menus = Menus()
         menus.plug(self._pads, self._humans)
         content = served(self.settings.replay, self.settings.codes, self.settings.frames)
@@ -93,9 +95,12 @@ class Server:
         """The menus, until the game begins."""
         while menus.scene != GAME:
             self._frame(message("menu_event", payload=base64.b64encode(menus.event()).decode()), "menu")
+            before = menus.scene
             menus.step(self._pads)
             for pad in self._pads.values():
                 pad.pressed.clear()
+            if menus.scene != before:
+                self.say("scene", scene=menus.scene)
         seats = {port: menus.seats[port] for port in (*self._pads, *self._humans)}
         self.say(
             "chosen",
