@@ -2,121 +2,122 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from exphil_core.features.encoder import encode
+from exphil_core.features.encoder import Observation, encode
 from exphil_core.features.rows import game_rows
 from exphil_core.melee.characters import BY_NAME
 from exphil_core.melee.stages import STAGES
 from exphil_core.replays.controller import CELL_COUNTS, valid
 from exphil_core.replays.game import NO_ACTION, Game
 from exphil_core.replays.slp import read_game
-from exphil_core.sandbox import Controller, GameState
+from exphil_core.sandbox import Controller, GameState, Setup
 from exphil_core.sandbox.make import plan_match, play
-from exphil_core.serving.live_frame import LiveFrame, live_rows
-from exphil_core.serving.sandbox_source import sandbox_frames, to_cells, to_pads
+from exphil_core.serving.live_batch import LiveBatch
+from exphil_core.serving.sandbox_source import sandbox_batch, to_cells, to_pads
 
 # Characters with items, partners and changes in the middle of a game.
 CAST = ("iceclimbers", "zelda", "younglink", "mewtwo", "gameandwatch", "fox")
 
 
-@pytest.fixture(scope="module", params=range(6), ids=[stage.name for stage in STAGES])
-def played(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Game, list[LiveFrame]]:
-    """One game on each stage: read from its replay, and as it was seen in play."""
-    number = request.param
+Record = tuple[list[GameState], list[tuple[Controller, ...]], Setup]
+
+
+def record(number: int) -> tuple[bytes, Record]:
+    """A game on each stage: its replay, and each frame as it was in play."""
     cast = [BY_NAME[CAST[number]], BY_NAME[CAST[(number + 2) % len(CAST)]]]
     match = plan_match(21, number, 0.6, cast, STAGES[number : number + 1])
-    frames: list[LiveFrame] = []
+    states: list[GameState] = []
+    pads: list[tuple[Controller, ...]] = []
 
-    def watch(state: GameState, pads: tuple[Controller, ...]) -> None:
-        frames.extend(sandbox_frames([state], [pads], [match.setup]))
+    def watch(state: GameState, both: Sequence[Controller]) -> None:
+        states.append(state)
+        pads.append(tuple(both))
 
-    path = Path(tmp_path_factory.mktemp("played")) / match.file_name
-    path.write_bytes(play(match, watch))
-    return read_game(path), frames
+    return play(match, watch), (states, pads, match.setup)
 
 
-def test_every_value_is_the_replays(played: tuple[Game, list[LiveFrame]]) -> None:
-    game, frames = played
-    count = len(game)
-    assert [frame.frame for frame in frames] == list(range(-123, count - 123))
+@pytest.fixture(scope="module", params=range(6), ids=[stage.name for stage in STAGES])
+def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Game, Record]:
+    replay, recorded = record(request.param)
+    path = Path(tmp_path_factory.mktemp("played")) / "game.slp"
+    path.write_bytes(replay)
+    return read_game(path), recorded
+
+
+def batch_of(recorded: Record, start: int = 0, stop: int | None = None) -> LiveBatch:
+    """Frames of one game, as if each were another game's."""
+    states, pads, setup = recorded
+    return sandbox_batch(states[start:stop], pads[start:stop], [setup] * len(states[start:stop]))
+
+
+def test_every_value_is_the_replays(played: tuple[Game, Record]) -> None:
+    game, recorded = played
+    batch = batch_of(recorded)
+    np.testing.assert_array_equal(batch.frame, np.arange(-123, len(game) - 123))
     for name, ours in {
-        "state_PF": game.state_TPF,
-        "action_P": game.action_TP,
-        "character_P": game.character_TP,
-        "controller_PC": game.controller_TPC,
-        "partner_state_PF": game.partner_state_TPF,
-        "partner_action_P": game.partner_action_TP,
-        "platform_S": game.platform_TS,
+        "state": game.state_TPF,
+        "action": game.action_TP,
+        "character": game.character_TP,
+        "controller": game.controller_TPC,
+        "partner_state": game.partner_state_TPF,
+        "partner_action": game.partner_action_TP,
+        "platform": game.platform_TS,
         "form": game.form_T,
     }.items():
-        seen = np.stack([getattr(frame, name) for frame in frames])
+        seen = getattr(batch, name)
         if ours is None:
-            nothing = (seen == NO_ACTION) if name == "partner_action_P" else np.isnan(seen) | (seen == 0)
+            nothing = (seen == NO_ACTION) if name == "partner_action" else np.isnan(seen) | (seen == 0)
             assert nothing.all(), name
         else:
             np.testing.assert_array_equal(seen, ours, err_msg=name)
-    assert {frame.stage for frame in frames} == {game.info.stage.internal}
+            assert seen.dtype == ours.dtype, name
+    assert set(batch.stage) == {game.info.stage.internal}
 
 
-def test_items_are_the_replays(played: tuple[Game, list[LiveFrame]]) -> None:
-    game, frames = played
-    rows = game.items
-    seen = [(at, item) for at, frame in enumerate(frames) for item in frame.items or ()]
-    np.testing.assert_array_equal([at for at, _ in seen], rows.frame())
+def test_items_are_the_replays(played: tuple[Game, Record]) -> None:
+    game, recorded = played
+    items = batch_of(recorded).items
+    np.testing.assert_array_equal(items.game, game.items.frame())
     for name in ("type", "state", "owner", "x", "y", "vx", "vy", "timer", "spawn_id"):
-        np.testing.assert_array_equal(
-            [getattr(item, name) for _, item in seen], getattr(rows, name), err_msg=name
-        )
+        np.testing.assert_array_equal(getattr(items, name), getattr(game.items, name), err_msg=name)
+    assert items.known.all()
 
 
 def test_the_games_together_show_items_partners_and_changes() -> None:
     """The cast above is not there in vain."""
-    seen = set()
+    seen: set[object] = set()
     for number in range(6):
-        cast = [BY_NAME[CAST[number]], BY_NAME[CAST[(number + 2) % len(CAST)]]]
-        match = plan_match(21, number, 0.6, cast, STAGES[number : number + 1])
-
-        def watch(state: GameState, pads: object) -> None:
+        for state in record(number)[1][0]:
             seen.update(("item",) if state.items else ())
             seen.update(("partner",) if any(state.partners) else ())
             seen.update(f.character for f in state.fighters)
-
-        play(match, watch)
     assert {"item", "partner", 7, 19} <= seen
 
 
 @pytest.mark.parametrize("own", [0, 1])
-def test_observations_are_those_that_training_makes(played: tuple[Game, list[LiveFrame]], own: int) -> None:
+def test_observations_are_those_that_training_makes(played: tuple[Game, Record], own: int) -> None:
     """Many frames at once and one frame at a time, down to the encoder's last bit."""
-    game, frames = played
+    game, recorded = played
     trained = encode(game_rows(game, own))
-    decided = game.controller_TPC[:, own]
-    together = encode(live_rows(frames, own, decided, np.zeros((len(frames), 2, 0), np.float32)))
+
+    def seen(start: int, stop: int) -> Observation:
+        count = stop - start
+        decided = game.controller_TPC[start:stop, own]
+        nothing = np.zeros((count, 2, 0), np.float32)
+        return encode(batch_of(recorded, start, stop).rows(np.full(count, own), decided, nothing))
+
+    together = seen(0, len(game))
     np.testing.assert_array_equal(together.floats.view(np.uint32), trained.floats.view(np.uint32))
     np.testing.assert_array_equal(together.ids, trained.ids)
-    for at in range(0, len(frames), 7):
-        alone = encode(live_rows([frames[at]], own, decided[at : at + 1], np.zeros((1, 2, 0), np.float32)))
+    for at in range(0, len(game), 7):
+        alone = seen(at, at + 1)
         np.testing.assert_array_equal(alone.floats[0].view(np.uint32), trained.floats[at].view(np.uint32))
         np.testing.assert_array_equal(alone.ids[0], trained.ids[at])
-
-
-def test_games_seen_side_by_side_are_the_same_games() -> None:
-    match = plan_match(21, 0, 0.2, [BY_NAME["iceclimbers"], BY_NAME["zelda"]], STAGES)
-    recorded: list[tuple[GameState, tuple[Controller, ...]]] = []
-    play(match, lambda state, pads: recorded.append((state, tuple(pads))))
-    states, pads = (list(each) for each in zip(*recorded, strict=True))
-    together = sandbox_frames(states, pads, [match.setup] * len(states))
-    for at, frame in enumerate(together):
-        (alone,) = sandbox_frames(states[at : at + 1], pads[at : at + 1], [match.setup])
-        np.testing.assert_array_equal(alone.state_PF, frame.state_PF)
-        np.testing.assert_array_equal(alone.partner_state_PF, frame.partner_state_PF)
-        assert (alone.items, alone.frame) == (frame.items, frame.frame)
 
 
 def test_a_decided_controller_stands_in_the_replay_as_it_was_decided() -> None:

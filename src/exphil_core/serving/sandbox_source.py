@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +22,11 @@ from exphil_core.replays import controller as codec
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.fighters import canonical_state
 from exphil_core.replays.game import NO_ACTION, STATE_COLUMNS
-from exphil_core.sandbox.controller import L, R, Z, controller
 from exphil_core.sandbox.controller import Controller as Pad
+from exphil_core.sandbox.controller import L, R, Z, controller
 from exphil_core.sandbox.game import Setup
-from exphil_core.sandbox.state import FighterState, GameState, ItemState
-from exphil_core.serving.live_frame import LiveFrame, LiveItem
+from exphil_core.sandbox.state import FighterState, GameState
+from exphil_core.serving.live_batch import LiveBatch, LiveItems
 
 # Our column -> the sandbox's name of it, where that is another.
 _NAMES = {
@@ -40,32 +42,26 @@ _CHORD_BITS = [
 ]
 
 
-def sandbox_frames(
+def sandbox_batch(
     states: Sequence[GameState], pads: Sequence[Sequence[Pad]], setups: Sequence[Setup]
-) -> list[LiveFrame]:
+) -> LiveBatch:
     """The newest frame of each of n games: its state, the controllers in force in it, what it is played with."""
     count = len(states)
-    state_nPF, action_nP, character_nP = _fighters([f for state in states for f in state.fighters])
-    cells_nPC = to_cells([pad for both in pads for pad in both]).reshape(count, 2, -1)
-    frames = []
-    for at, (state, setup) in enumerate(zip(states, setups, strict=True)):
-        partner_state, partner_action = _partners(state)
-        frames.append(
-            LiveFrame(
-                frame=state.frame,
-                stage=setup.stage.internal,
-                state_PF=state_nPF[2 * at : 2 * at + 2],
-                action_P=action_nP[2 * at : 2 * at + 2],
-                character_P=character_nP[2 * at : 2 * at + 2],
-                controller_PC=cells_nPC[at],
-                partner_state_PF=partner_state,
-                partner_action_P=partner_action,
-                items=_items(state.items, setup.ports) if state.items else (),
-                platform_S=_platforms(setup.stage),
-                form=NORMAL_FORM if setup.stage is _STADIUM else 0,
-            )
-        )
-    return frames
+    state, action, character = _fighters([f for each in states for f in each.fighters])
+    partner_state, partner_action = _partners(states)
+    return LiveBatch(
+        frame=np.array([each.frame for each in states], np.int32),
+        stage=np.array([setup.stage.internal for setup in setups], np.uint8),
+        state=state.reshape(count, 2, -1),
+        action=action.reshape(count, 2),
+        character=character.reshape(count, 2),
+        controller=to_cells([pad for both in pads for pad in both]).reshape(count, 2, -1),
+        partner_state=partner_state,
+        partner_action=partner_action,
+        platform=np.array([_platforms(setup.stage) for setup in setups], np.float32),
+        form=np.array([NORMAL_FORM if setup.stage is _STADIUM else 0 for setup in setups], np.uint8),
+        items=_items(states, setups),
+    )
 
 
 def _fighters(
@@ -79,48 +75,55 @@ def _fighters(
     return state, action, raw[:, _CHARACTER].astype(np.uint8)
 
 
-def _partners(state: GameState) -> tuple[Floats, npt.NDArray[np.int16]]:
-    if state.partners == (None, None):
-        return _NO_PARTNERS, _NO_ACTIONS
-    states, actions = _NO_PARTNERS.copy(), _NO_ACTIONS.copy()
-    for seat, nana in enumerate(state.partners):
-        if nana is not None:
-            own, action, _ = _fighters([nana])
-            states[seat], actions[seat] = own[0], action[0]
-    return states, actions
-
-
-_NO_PARTNERS: Floats = np.full((2, len(STATE_COLUMNS)), np.nan, np.float32)
-_NO_ACTIONS: npt.NDArray[np.int16] = np.full(2, NO_ACTION, np.int16)
-for _shared in (_NO_PARTNERS, _NO_ACTIONS):
-    _shared.flags.writeable = False
-
-
-def _items(items: Sequence[ItemState], ports: tuple[int, int]) -> tuple[LiveItem, ...]:
-    found = [
-        LiveItem(
-            type=item.type,
-            state=item.state,
-            owner=ports.index(item.owner),
-            x=float(np.float32(item.x)),
-            y=float(np.float32(item.y)),
-            vx=float(np.float32(item.velocity_x)),
-            vy=float(np.float32(item.velocity_y)),
-            timer=float(math.trunc(item.timer)),
-            spawn_id=item.id,
-        )
-        for item in items
+def _partners(states: Sequence[GameState]) -> tuple[Floats, npt.NDArray[np.int16]]:
+    """States (n, P, F) and actions (n, P) of partners."""
+    state = np.full((len(states), 2, len(STATE_COLUMNS)), np.nan, np.float32)
+    action = np.full((len(states), 2), NO_ACTION, np.int16)
+    there = [
+        (game, seat, nana)
+        for game, each in enumerate(states)
+        if each.partners != _NOBODY
+        for seat, nana in enumerate(each.partners)
+        if nana is not None
     ]
-    return tuple(sorted(found, key=lambda item: item.spawn_id))
+    if there:
+        game, seat, nanas = (list(column) for column in zip(*there, strict=True))
+        state[game, seat], action[game, seat], _ = _fighters(nanas)
+    return state, action
+
+
+def _items(states: Sequence[GameState], setups: Sequence[Setup]) -> LiveItems:
+    found = [
+        (
+            game, setup.ports.index(item.owner), item.type, item.state, item.x, item.y, item.velocity_x,
+            item.velocity_y, math.trunc(item.timer), item.id,
+        )
+        for game, (each, setup) in enumerate(zip(states, setups, strict=True))
+        if each.items
+        for item in sorted(each.items, key=_id_of)
+    ]  # fmt: skip
+    columns = np.array(found, np.float64).reshape(-1, len(_ITEM_TYPES)).T
+    named = {
+        name: column.astype(dtype) for (name, dtype), column in zip(_ITEM_TYPES.items(), columns, strict=True)
+    }
+    return LiveItems(known=np.ones(len(states), bool), **named)
+
+
+_NOBODY = (None, None)
+_id_of = operator.attrgetter("id")
+_ITEM_TYPES: dict[str, Any] = {
+    "game": np.int64, "owner": np.int8, "type": np.int32, "state": np.uint8, "x": np.float32, "y": np.float32,
+    "vx": np.float32, "vy": np.float32, "timer": np.float32, "spawn_id": np.int64,
+}  # fmt: skip
 
 
 @functools.cache
-def _platforms(stage: Stage) -> Floats:
+def _platforms(stage: Stage) -> tuple[float, float]:
     """Fountain's platforms, which stand still in the sandbox; unknown elsewhere, as in replays."""
-    heights = [p.height if stage is _FOUNTAIN else math.nan for p in stage.platforms[:2]] or [math.nan] * 2
-    made = np.array(heights, np.float32)
-    made.flags.writeable = False
-    return made
+    if stage is not _FOUNTAIN:
+        return math.nan, math.nan
+    left, right = stage.platforms[:2]
+    return left.height, right.height
 
 
 @functools.lru_cache(maxsize=1 << 16)
