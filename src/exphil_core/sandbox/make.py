@@ -49,13 +49,17 @@ class Match:
     @property
     def started_at(self) -> str:
         """A made-up date that grows with the seed and the game's number."""
-        days = self.seed % 3000
-        start = _EPOCH + timedelta(days=days, minutes=_MINUTES_A_GAME * self.number)
-        return f"{start.isoformat(timespec='seconds')}Z"
+        return started_at(self.seed, self.number)
 
     def rng(self, purpose: str) -> random.Random:
         """A generator of its own for each purpose, the same on every platform."""
         return random.Random(f"exphil-sandbox/{self.seed}/{self.number}/{purpose}")
+
+
+def started_at(seed: int, number: int) -> str:
+    """The made-up date of game `number` of a seed."""
+    start = _EPOCH + timedelta(days=seed % 3000, minutes=_MINUTES_A_GAME * number)
+    return f"{start.isoformat(timespec='seconds')}Z"
 
 
 def make_replays(
@@ -77,8 +81,8 @@ def make_replays(
         raise UsageError(f"games must be at least 1, not {games}")
     if not 0 < minutes <= 60:
         raise UsageError(f"minutes must be above 0 and at most 60, not {minutes}")
-    cast = _find_characters(characters)
-    places = _find_stages(stages)
+    cast = find_characters(characters)
+    places = find_stages(stages)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(games):
@@ -137,7 +141,8 @@ def play(match: Match, watch: Watch | None = None) -> bytes:
     return writer.finish(game.winner, method, match.started_at)
 
 
-def _find_characters(names: Sequence[str]) -> tuple[Character, ...]:
+def find_characters(names: Sequence[str]) -> tuple[Character, ...]:
+    """Characters by their names; raises UsageError for an unknown one, and for none at all."""
     found = []
     for name in names:
         character = characters.find_character(name)
@@ -149,7 +154,8 @@ def _find_characters(names: Sequence[str]) -> tuple[Character, ...]:
     return tuple(found)
 
 
-def _find_stages(names: Sequence[str]) -> tuple[Stage, ...]:
+def find_stages(names: Sequence[str]) -> tuple[Stage, ...]:
+    """Stages by their names; raises UsageError for an unknown one, and for none at all."""
     found = []
     for name in names:
         stage = stages.BY_NAME.get(characters.normalise(name))
