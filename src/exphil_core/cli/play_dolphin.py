@@ -26,9 +26,6 @@ OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--opponent-port"], type=_PORT, metavar="1-4", help="A human's port, or the CPU player's.  [2]"),
     click.Option(["--cpu"], type=click.IntRange(1, 9), metavar="1-9", help="Play a CPU player of this level."),
     click.Option(
-        ["--opponent-character"], metavar="NAME", help="The CPU player's character.  [fox]"
-    ),
-    click.Option(
         ["--connect-code"],
         metavar="ABC#123",
         help="Play whoever has this code, by direct connection. There is no other netplay.",

@@ -12,8 +12,19 @@ SHARED: tuple[click.Option, ...] = (
     click.Option(
         ["--character"], metavar="NAME", help="Whom the model plays.  [the character that it was trained on]"
     ),
-    click.Option(["--stage"], metavar="NAME", help="Where to play."),
-    click.Option(["--games"], type=click.IntRange(min=1), metavar="N", help="Stop after so many games."),
+    click.Option(
+        ["--opponent-character"],
+        metavar="NAME",
+        help="Whom the opponent plays.  [in Dolphin a CPU player's fox; in the sandbox the one that a model was "
+        "trained on, or the demo games' four]",
+    ),
+    click.Option(["--stage"], metavar="NAME", help="Where to play.  [in the sandbox all stages]"),
+    click.Option(
+        ["--games"],
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Stop after so many games.  [in the sandbox 100, or 1 with --watch]",
+    ),
     click.Option(
         ["--temperature"],
         type=click.FloatRange(min=0.0),
