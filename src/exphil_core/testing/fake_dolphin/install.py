@@ -67,8 +67,8 @@ def install(folder: Path, settings: FakeDolphin) -> Path:
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines of a log: each has `what`, and says more by it:
 
-    `began`, `pads` (what libmelee configured), `flush` (one on a pipe: `port`, its `lines`, `after` which frame or menu
-    it came, in which `game`, and how many `ms` after that was sent), `scene` (another menu), `chosen` (what the menus
-    were left with), `saved` (a replay), `end`.
+    `began`, `pads` (what libmelee configured), `flush` (one on a pipe: `port`, its `lines`, `after` which frame or
+    menu it came, in which `game`, and how many `ms` after that was sent), `scene` (another menu), `chosen` (what the
+    menus were left with), `saved` (a replay), `end`.
     """
     return [json.loads(line) for line in path.read_text().splitlines()]

@@ -136,9 +136,6 @@ class Server:
         if count == self.settings.pause_after:
             self._wait(lambda: False, self.settings.pause_seconds)
         if count == self.settings.leave_after:
-            self._peer.disconnect()
-            self._host.flush()
-            self._host.service(200)
             sys.exit(0)
         if count == self.settings.die_after:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -219,6 +216,13 @@ class Server:
             menus.step(self._pads)
             time.sleep(0 if self.settings.rate else 0.01)
 
+    def leave(self) -> None:
+        """Tell the client, as a program does that ends by itself."""
+        if self._peer is not None:
+            self._peer.disconnect()
+            self._host.flush()
+            self._host.service(20)
+
     def linger(self) -> None:
         """Dolphin doesn't end because a spectator has left: it is ended."""
         self.say("end")
@@ -232,11 +236,17 @@ class Server:
 def main(settings: str, arguments: Sequence[str]) -> None:
     """Run with these settings, as JSON, and Dolphin's own arguments."""
     wanted = FakeDolphin(**json.loads(settings))
-    if wanted.stubborn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if wanted.stubborn else _asked_to_end)
     server = Server(wanted, Path(arguments[arguments.index("-u") + 1]))
     iso = arguments[arguments.index("-e") + 1] if "-e" in arguments else None
     server.say("began", iso=iso, process=os.getpid())
-    with contextlib.suppress(Gone):
-        server.run()
-    server.linger()
+    try:
+        with contextlib.suppress(Gone):
+            server.run()
+        server.linger()
+    finally:
+        server.leave()
+
+
+def _asked_to_end(number: int, frame: object) -> None:
+    sys.exit(0)
