@@ -16,6 +16,7 @@ from exphil_core.models.policy import Policy, build_policy, policy_shape
 from exphil_core.models.prior import ControllerPrior, fit_prior
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.game import Game
+from exphil_core.sandbox import make_replays
 from exphil_core.training.frames import FrameStore, build_store
 from exphil_core.training.reporter import SilentReporter
 from exphil_core.training.run import TrainedModel, train
@@ -52,21 +53,27 @@ def make_policy(manager: PluginManager, prior: ControllerPrior) -> MakePolicy:
 
 
 @pytest.fixture(scope="session")
+def short_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six demo games of eight seconds each."""
+    folder = tmp_path_factory.mktemp("short")
+    make_replays(folder, games=6, minutes=0.13, seed=7)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def trained(
-    manager: PluginManager, demo_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    manager: PluginManager, short_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, TrainedModel]:
     """Two models of one folder, which differ in everything."""
     folder = tmp_path_factory.mktemp("models")
 
     def run(**flags: Any) -> TrainedModel:
-        given = {"replays": (str(demo_folder),), "checkpoints": str(folder), **TINY, **flags}
+        given = {"replays": (str(short_folder),), "checkpoints": str(folder), **TINY, **flags}
         model = train(resolve(manager, flags=given), manager, SilentReporter(), now=NOW)
         assert isinstance(model, TrainedModel)
         return model
 
     return {
         "gru": run(backbone="gru", hidden_sizes="8"),
-        "mlp": run(
-            backbone="mlp", hidden_sizes="16,16", delay="3", batch_size="256", features="teleport-tracking"
-        ),
+        "mlp": run(backbone="mlp", hidden_sizes="16,16", delay="3", batch_size="256", features="teleport"),
     }
