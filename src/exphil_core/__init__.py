@@ -9,6 +9,7 @@ from exphil_core.options import option
 from exphil_core.specs import (
     BackboneSpec,
     CharacterFeatureSpec,
+    ExporterSpec,
     FeatureColumn,
     LoggerSpec,
     NamingSchemeSpec,
@@ -24,6 +25,7 @@ __all__ = [
     "CharacterFeatureSpec",
     "ContestedName",
     "ExphilError",
+    "ExporterSpec",
     "FeatureColumn",
     "LoggerSpec",
     "NamingSchemeSpec",

@@ -10,6 +10,7 @@ import pluggy
 from exphil_core.specs import (
     BackboneSpec,
     CharacterFeatureSpec,
+    ExporterSpec,
     LoggerSpec,
     NamingSchemeSpec,
     PresetSpec,
@@ -57,4 +58,10 @@ def exphil_pruning_strategies() -> Iterable[PruningStrategySpec]:
 @hookspec
 def exphil_loggers() -> Iterable[LoggerSpec]:
     """Loggers that this plugin adds. Must not import what they write with: listings call it."""
+    return ()
+
+
+@hookspec
+def exphil_exporters() -> Iterable[ExporterSpec]:
+    """Exporters that this plugin adds. Must not import torch or what they write with: listings call it."""
     return ()

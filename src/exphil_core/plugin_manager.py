@@ -21,6 +21,7 @@ from exphil_core.hookspecs import CONTRACT_VERSION, GROUP
 from exphil_core.specs import (
     BackboneSpec,
     CharacterFeatureSpec,
+    ExporterSpec,
     LoggerSpec,
     NamingSchemeSpec,
     PresetSpec,
@@ -39,6 +40,7 @@ HOOKS: dict[str, tuple[str, type]] = {
     "exphil_naming_schemes": ("naming scheme", NamingSchemeSpec),
     "exphil_pruning_strategies": ("pruning strategy", PruningStrategySpec),
     "exphil_loggers": ("logger", LoggerSpec),
+    "exphil_exporters": ("exporter", ExporterSpec),
 }
 
 

@@ -170,6 +170,25 @@ class LoggerSpec:
     summary: str = attrs.field(default="", validator=_string)
 
 
+@attrs.frozen(kw_only=True)
+class ExporterSpec:
+    """A form that a policy can be given to others in. `factory` is called with an instance of `options` (an attrs
+    class; without arguments if there is none) and returns an object that keeps the contract of
+    `exphil_core.exporting.exporter.Exporter`.
+
+    `needs` are modules that have to be installed, and `install` what pip is to be given where one is missing. With
+    `archive` the folder is packed as a zip beside it, too.
+    """
+
+    name: str = attrs.field(validator=_check_name)
+    factory: str = attrs.field(validator=_check_reference)
+    options: type | None = attrs.field(default=None, validator=_check_options)
+    needs: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=_check_modules)
+    install: str = attrs.field(default="", validator=_string)
+    archive: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    summary: str = attrs.field(default="", validator=_string)
+
+
 def load_reference(reference: str) -> Any:
     """Import what "module:attribute" names. Raises ImportError or AttributeError as Python does."""
     module, _, attribute = reference.partition(":")

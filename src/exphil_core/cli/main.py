@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "play": ("exphil_core.cli.play:play", "Let a model play, in Dolphin or in the sandbox."),
     "eval": ("exphil_core.cli.eval:evaluate", "Judge models on replays, alone or against each other."),
+    "export": ("exphil_core.cli.export:export", "Give a model to others: a UMI bot, an ONNX graph."),
     "plot": ("exphil_core.cli.plot:plot", "Loss curves of runs, in the terminal or as a picture."),
     "prune": ("exphil_core.cli.prune:prune", "Delete or archive models by rules."),
     "replays": (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from exphil_core.config.extras import not_installed
 from exphil_core.errors import UsageError, unknown_name
 from exphil_core.options import check_values
 from exphil_core.plugin_manager import PluginManager
@@ -52,11 +52,8 @@ def logger_settings(
 
 def missing(spec: LoggerSpec) -> list[str]:
     """Why a logger can't work here: modules that it needs and nobody installed. Imports none of them."""
-    absent = [name for name in spec.needs if importlib.util.find_spec(name) is None]
-    if not absent:
-        return []
-    what = f'"{spec.install}"' if spec.install else " ".join(absent)
-    return [f'log_to: "{spec.name}" needs {" and ".join(absent)}, not installed here: pip install {what}']
+    absent = not_installed(spec)
+    return [f"log_to: {absent}"] if absent else []
 
 
 def _by_logger(options: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -31,6 +31,7 @@ IMPORTS: Mapping[str, tuple[str, ...]] = {
     "exphil_naming_schemes": ("NamingSchemeSpec",),
     "exphil_pruning_strategies": ("PruningStrategySpec",),
     "exphil_loggers": ("LoggerSpec",),
+    "exphil_exporters": ("ExporterSpec",),
 }
 OWN_IMPORTS: Mapping[str, str] = {
     "exphil_backbones": "from $package.backbone_options import LeakyOptions",

@@ -10,7 +10,7 @@ from exphil_core.serving.live_batch import Longs
 
 
 class GameStates:
-    """One row a lane of `start`, the state of all lanes at a game's start.
+    """One row a lane of `start`, the state of that many games that just started.
 
     A batch of games usually comes again frame after frame, so its state is kept as the backbone gave it and taken
     apart only when its lanes come in other company: copying a window of attention for 128 games takes as long as
@@ -18,7 +18,8 @@ class GameStates:
     """
 
     def __init__(self, start: State) -> None:
-        self._start = start
+        # All games start alike.
+        self._start = tuple(part[:1].clone() for part in start)
         self._rows = tuple(part.clone() for part in start)
         lanes = len(start[0]) if start else 0
         self._batch_of = np.full(lanes, -1)  # which batch holds a lane's state, -1: none
@@ -55,7 +56,7 @@ class GameStates:
         self._take_apart(lanes)
         index = torch.from_numpy(lanes)
         for part, start in zip(self._rows, self._start, strict=True):
-            part.index_copy_(0, index, start.index_select(0, index))
+            part.index_copy_(0, index, start.expand(len(lanes), *start.shape[1:]))
 
     def _take_apart(self, lanes: Longs) -> None:
         """Write every batch that holds one of these lanes back to the rows."""
