@@ -30,7 +30,7 @@ const count = (value) => value.toLocaleString("en-US");
 function percent(value, digits) {
   if (value === null || value === undefined) return "–";
   const shown = value * 100;
-  if (digits === undefined) digits = shown > 0 && shown < 0.1 ? 3 : shown < 10 ? 1 : 0;
+  if (digits === undefined) digits = shown === 0 ? 0 : shown < 0.1 ? 3 : shown < 10 ? 1 : 0;
   return shown.toFixed(digits) + " %";
 }
 function interval(estimate, show = number) {

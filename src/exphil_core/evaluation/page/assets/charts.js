@@ -84,15 +84,19 @@ function dotsAt(w, title, rows, options, show) {
       if (mark.kind === "tick") group.append(svg("line", { x1: X(value), x2: X(value), y1: at - 9, y2: at + 9, stroke: mark.colour, "stroke-width": 2.5 }));
       node.append(group);
     });
-    const first = row.marks[0];
-    node.append(svg("text", { x: w - right + 8, y: y + 4, fill: first.colour }, show(first.estimate.value)));
+    each.slice(0, options.spread ? undefined : 1).forEach((mark, place) => {
+      const at = y + (options.spread ? (place - (each.length - 1) / 2) * options.spread : 0);
+      node.append(svg("text", { x: w - right + 8, y: at + 4, fill: mark.colour }, show(mark.estimate.value)));
+    });
   });
   return node;
 }
 
+// Of fewer frames than this nothing can be said: the dots would be all over the place.
+const ENOUGH_FRAMES = 30;
 // Chances against how often they came true: on the diagonal they are what they say.
 function reliability(title, calibration) {
-  const bins = calibration.bins.filter((bin) => bin.frames && bin.chance !== null);
+  const bins = calibration.bins.filter((bin) => bin.frames >= ENOUGH_FRAMES);
   const size = 170, left = 34, bottom = 28, top = 6, side = size - left - 4;
   const end = bins.length && Math.max(...bins.map((bin) => Math.max(bin.chance, bin.came_true))) < 0.5
     ? Math.max(...bins.map((bin) => Math.max(bin.chance, bin.came_true))) * 1.1 || 1 : 1;

@@ -96,10 +96,10 @@ function buttonSection(report) {
 }
 
 function calibrationSection(report) {
-  const small = (entries, titles) => el("div", { class: "grid small" }, ...entries.filter(([, each]) => each.bins.some((bin) => bin.frames)).map(([name, each]) => reliability(titles(name), each)));
+  const small = (entries, titles) => el("div", { class: "grid small" }, ...entries.filter(([, each]) => each.bins.some((bin) => bin.frames >= ENOUGH_FRAMES)).map(([name, each]) => reliability(titles(name), each)));
   const pressed = Object.entries(report.press_calibration).filter(([name]) => report.buttons[name] && report.buttons[name].human_presses);
   return [el("h2", {}, "Whether its chances are what they say"),
-    el("p", { class: "note" }, "Of all frames on which it was so sure, on how many was it right? On the dashed line, a chance of 30 % comes true in 30 %. Above it the model is too modest, below too sure. Larger dots hold more frames."),
+    el("p", { class: "note" }, "Of all frames on which it was so sure, on how many was it right? On the dashed line, a chance of 30 % comes true in 30 %. Above it the model is too modest, below too sure. Larger dots hold more frames; below 30 there is none."),
     el("h3", {}, "Its likeliest value"), small(Object.entries(report.calibration), (name) => PART_TITLES[name] || name),
     ...(pressed.length ? [el("div", { class: "row" }), el("h3", {}, "A button goes down"), small(pressed, (name) => name)] : [])];
 }

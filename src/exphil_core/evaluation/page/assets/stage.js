@@ -93,7 +93,9 @@ function stageDrawing(game, state) {
       if (partner && partner.there[t] && !isDead(partner.action[t])) drawFigure(view, ...place(partner, t), partner.facing[t], partner.action[t], 0, 0, shades[i], 0.7);
     });
     // The player imitated comes last: on top.
-    for (const i of [1 - game.fighter, game.fighter]) drawFighter(view, game.fighters[i], t, shades[i]);
+    const order = [1 - game.fighter, game.fighter];
+    for (const i of order) drawFighter(view, game.fighters[i], t, shades[i]);
+    drawNames(view, order.map((i) => ({ fighter: game.fighters[i], shade: shades[i] })), t);
     g.fillStyle = colour.quiet;
     g.font = "12px system-ui, sans-serif";
     g.textAlign = "left";
@@ -184,15 +186,30 @@ function drawFighter(view, fighter, t, shade) {
   if (isDead(action)) return;
   const [x, y] = place(fighter, t);
   drawFigure(view, x, y, fighter.facing[t], action, fighter.flags[t], fighter.shield[t] / fighter.shield.scale, shade, 1);
-  const { g, X, Y, h } = view, character = characterAt(fighter, t);
+}
+
+// Name and percent above each head, one above the other where they would overlap.
+function drawNames({ g, X, Y, h }, all, t) {
+  const labels = all.filter(({ fighter }) => !isDead(fighter.action[t])).map(({ fighter, shade }) => {
+    const [x, y] = place(fighter, t);
+    return { text: `${characterAt(fighter, t)} ${fighter.percent[t]}%`, x: X(x), y: clamp(Y(y + 20), 14, h - 8), shade };
+  });
+  if (labels.length === 2) {
+    const [upper, lower] = labels[0].y <= labels[1].y ? labels : [labels[1], labels[0]];
+    if (Math.abs(upper.x - lower.x) < 100 && lower.y - upper.y < 15) {
+      upper.y = Math.max(lower.y - 15, 14);
+      lower.y = upper.y + 15;
+    }
+  }
   g.font = "600 12px system-ui, sans-serif";
   g.textAlign = "center";
-  const at = clamp(Y(y + 20), 14, h - 8);
   g.lineWidth = 3;
   g.strokeStyle = colour.sky;
-  g.strokeText(`${character} ${fighter.percent[t]}%`, X(x), at);
-  g.fillStyle = shade;
-  g.fillText(`${character} ${fighter.percent[t]}%`, X(x), at);
+  for (const { text, x, y, shade } of labels) {
+    g.strokeText(text, x, y);
+    g.fillStyle = shade;
+    g.fillText(text, x, y);
+  }
   g.lineWidth = 1;
 }
 

@@ -76,14 +76,16 @@ function viewer(view) {
     ...SPEEDS.map((value) => el("option", value === 1 ? { value, selected: "" } : { value }, `${value}×`)));
   const button = (text, label, act) => el("button", { type: "button", "aria-label": label, title: label, onclick: act }, text);
   const node = el("section", { class: "viewer", "aria-label": "timeline" },
-    el("div", { class: "card" }, stage.node, el("div", { class: "players" }, ...players.map((card) => card.node))),
-    el("div", { class: "card" }, el("h3", {}, "This frame"), pad.node, chances.node),
-    el("div", { class: "card wide" },
-      el("div", { class: "legend" }, el("span", { class: "of-human" }, "the player"), el("span", { class: "of-model" }, "what the model expected"), el("span", { class: "of-foe" }, "the opponent")),
-      overview.node, slider, roll.node,
+    el("div", { class: "card" }, stage.node, slider,
       el("div", { class: "transport" }, play,
         button("◀", "one frame back", () => stop(state.t - 1)), button("▶", "one frame on", () => stop(state.t + 1)),
         button("« surprise", "previous surprise", previous), button("surprise »", "next surprise", next), speed, at),
+      el("div", { class: "players" }, ...players.map((card) => card.node))),
+    el("div", { class: "card" }, el("h3", {}, "This frame"), pad.node, chances.node),
+    el("div", { class: "card wide" },
+      el("div", { class: "legend" }, el("span", { class: "of-human" }, "the player"), el("span", { class: "of-model" }, "what the model expected"), el("span", { class: "of-foe" }, "the opponent")),
+      overview.node, el("p", { class: "note under" }, "The whole game: percent of both, a dot for each stock lost; below, the model's surprise."),
+      roll.node, el("p", { class: "note under" }, "The seconds around this frame, controller part by part: the stronger the blue, the likelier. Drag any of these, or use the keys:"),
       el("div", { class: "keys" }, ...[["K", "play"], ["← →", "a frame"], ["Shift ← →", "10 frames"], ["PgUp PgDn", "a second"], ["N P", "surprises"], [", .", "speed"]]
         .map(([key, does]) => el("span", {}, el("kbd", {}, key), " " + does)))));
 
@@ -154,8 +156,8 @@ function chanceBars() {
     const fill = el("i"), value = el("span");
     return { fill, value, cells: [el("span", { class: name === "all of it" ? "big" : "" }, name), el("span", { class: "bar" }, fill), value] };
   });
-  const note = el("p", { class: "note" });
-  const node = el("div", {}, el("p", { class: "note" }, "How likely the model thought what the player did:"), el("div", { class: "chances" }, ...rows.flatMap((row) => row.cells)), note);
+  const note = el("p", { class: "note under" }), did = el("p", { class: "note under human" }), expected = el("p", { class: "note under model" });
+  const node = el("div", {}, el("p", { class: "note" }, "How likely the model thought what the player did:"), el("div", { class: "chances" }, ...rows.flatMap((row) => row.cells)), note, did, expected);
   return { node, update(game, t) {
     const known = isPredicted(game, t), nats = game.model.nats;
     rows.forEach((row, i) => {
@@ -164,6 +166,22 @@ function chanceBars() {
       row.fill.style.transform = `scaleX(${chance})`;
       row.value.textContent = known ? percent(chance) : "–";
     });
+    did.textContent = `Player: ${inWords(game, t)}`;
+    expected.textContent = known ? `Model: ${expectedInWords(game, t)}` : "";
     note.textContent = known ? `${game.total[t].toFixed(2)} nats${game.model.example[t] ? "" : ", not counted (no inputs yet, or idle)"}` : "not predicted";
   } };
+}
+
+const position = ([x, y]) => (x || y ? `${signed(x, 2)}, ${signed(y, 2)}` : "centre");
+function inWords(game, t) {
+  const held = game.buttons.filter((button) => isHeld(game, t, button)), shoulder = shoulderAt(game, t);
+  return `main ${position(stickAt(game, t, "main"))}; C ${position(stickAt(game, t, "c"))}; ${held.length ? "holds " + held.join(" ") : "no button"}${shoulder ? `; shoulder ${percent(shoulder, 0)}` : ""}`;
+}
+function expectedInWords(game, t) {
+  const sticks = [["main", "main"], ["c", "C"]].map(([stick, name]) => {
+    const [best] = likeliest(game, t, stick);
+    return best ? `${name} ${position(best)} ${percent(best[2], 0)}` : `${name} anywhere`;
+  });
+  const buttons = game.buttons.map((button) => [button, pressChance(game, t, button)]).filter(([, p]) => p >= 0.02).sort((a, b) => b[1] - a[1]).slice(0, 3);
+  return `${sticks.join("; ")}; ${buttons.length ? buttons.map(([button, p]) => `${button} ${percent(p, 0)}`).join(", ") : "no button"}`;
 }
