@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +13,20 @@ import click
 from exphil_core.cli.main import INTERRUPTED, manager_of
 from exphil_core.cli.output import shown
 from exphil_core.cli.progress import make_reporter
+from exphil_core.cli.ranks import team_of_this_run
 from exphil_core.cli.settings import given_flags, setting_flags, spread_greedy
 from exphil_core.config.files import read_settings
 from exphil_core.config.resolve import ResolvedConfig, resolve
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import UsageError
 from exphil_core.plugin_manager import PluginManager
+from exphil_core.training.reporter import SilentReporter
 
 if TYPE_CHECKING:
     from exphil_core.training.reporter import Reporter
     from exphil_core.training.resume import Resumed
     from exphil_core.training.run import TrainedModel, UnfinishedRun
+    from exphil_core.training.team import Team
 
 # What `--demo` trains on: enough for a small model with memory to beat both baselines within two minutes.
 DEMO_GAMES, DEMO_MINUTES, DEMO_SEED = 24, 2.0, 0
@@ -82,10 +86,26 @@ def train(
     Settings come from defaults < preset < --config file < flags; the default of each stands in brackets.
     """
     flags = given_flags(TrainConfig, values)
-    reporter = make_reporter(progress)
-    if resumed is not None:
-        _resume(ctx, resumed, flags, _contradicting(preset, settings_file, demo, dry_run), reporter)
-        return
+    with team_of_this_run() as team:
+        reporter = make_reporter(progress) if team.leads else SilentReporter()
+        if resumed is not None:
+            others = _contradicting(preset, settings_file, demo, dry_run)
+            _resume(ctx, resumed, flags, others, reporter, team)
+        else:
+            _begin(ctx, preset, settings_file, demo, dry_run, flags, reporter, team)
+
+
+def _begin(
+    ctx: click.Context,
+    preset: str | None,
+    settings_file: Path | None,
+    demo: bool,
+    dry_run: bool,
+    flags: dict[str, Any],
+    reporter: Reporter,
+    team: Team,
+) -> None:
+    """A run from its beginning."""
     if demo and "replays" in flags:
         raise UsageError("--demo makes its own replays: give either --demo or --replays")
     file = read_settings(settings_file) if settings_file else None
@@ -105,9 +125,10 @@ def train(
         from exphil_core.training.dry_run import dry_run as plan
 
         for line in plan(run, manager_of(ctx), datetime.now(timezone.utc), demo):
-            click.echo(line)
+            if team.leads:
+                click.echo(line)
         return
-    _train(ctx, run, demo, reporter)
+    _train(ctx, run, demo, reporter, team)
 
 
 def _fine_tune(manager: PluginManager, start: str, parts: dict[str, Any]) -> ResolvedConfig:
@@ -135,7 +156,12 @@ def _contradicting(preset: str | None, file: Path | None, demo: bool, dry_run: b
 
 
 def _resume(
-    ctx: click.Context, wanted: str, flags: dict[str, Any], others: list[str], reporter: Reporter
+    ctx: click.Context,
+    wanted: str,
+    flags: dict[str, Any],
+    others: list[str],
+    reporter: Reporter,
+    team: Team,
 ) -> None:
     if others:
         raise UsageError(f"{', '.join(others)}: a run that is resumed has its settings in its state")
@@ -147,36 +173,41 @@ def _resume(
     training = resumed.record["training"]
     where = f"epoch {training['under_way']['epoch']}, step {training['steps']}"
     reporter.line(f"going on with {resumed.stem} at {where}")
-    _run(ctx, resumed.run, reporter, resumed)
+    _run(ctx, resumed.run, reporter, resumed, team)
 
 
-def _train(ctx: click.Context, run: ResolvedConfig, demo: bool, reporter: Reporter) -> None:
+def _train(ctx: click.Context, run: ResolvedConfig, demo: bool, reporter: Reporter, team: Team) -> None:
     if demo:
         from exphil_core.training.prepare import check_possible
 
         check_possible(run.config)
-        run = _with_demo_replays(run, reporter)
-    _run(ctx, run, reporter, None)
+        run = _with_demo_replays(run, reporter, team)
+    _run(ctx, run, reporter, None, team)
 
 
-def _run(ctx: click.Context, run: ResolvedConfig, reporter: Reporter, resumed: Resumed | None) -> None:
+def _run(
+    ctx: click.Context, run: ResolvedConfig, reporter: Reporter, resumed: Resumed | None, team: Team
+) -> None:
     # Only now: torch takes a second and a half to import.
-    from exphil_core.training.interrupts import stop_on_signals
+    from exphil_core.training.interrupts import RANKS_TOGETHER_SECONDS, stop_on_signals
     from exphil_core.training.run import UnfinishedRun
     from exphil_core.training.run import train as train_model
 
-    with stop_on_signals() as stop:
+    with stop_on_signals(RANKS_TOGETHER_SECONDS if team.world > 1 else 0.0) as stop:
         try:
-            result = train_model(run, manager_of(ctx), reporter, stop=stop, resumed=resumed)
+            result = train_model(run, manager_of(ctx), reporter, stop=stop, resumed=resumed, team=team)
         finally:
             reporter.finish()
         if isinstance(result, UnfinishedRun):
-            ctx.exit(_told_unfinished(result))
-        _told(result, reporter)
+            if team.speaks():
+                _told_unfinished(result)
+            ctx.exit(INTERRUPTED if result.outcome.interrupted else 1)
+        if team.leads:
+            _told(result, reporter)
 
 
-def _told_unfinished(run: UnfinishedRun) -> int:
-    """Say how the run ended and how to go on. Returns the exit status."""
+def _told_unfinished(run: UnfinishedRun) -> None:
+    """Say how the run ended and how to go on."""
     click.echo(f"exphil: {run.outcome.stopped}", err=True)
     if run.state is None:
         click.echo("exphil: no step had been done; nothing was kept", err=True)
@@ -188,7 +219,6 @@ def _told_unfinished(run: UnfinishedRun) -> int:
             f"or keep epoch {best.epoch} (val_loss {best.validation.val_loss:.4f}) as it is:  "
             f"exphil train --resume {run.state} --epochs {done}"
         )
-    return INTERRUPTED if run.outcome.interrupted else 1
 
 
 def _told(trained: TrainedModel, reporter: Reporter) -> None:
@@ -206,7 +236,17 @@ def _told(trained: TrainedModel, reporter: Reporter) -> None:
     click.echo(f"see it: exphil registry show {entry.id} --checkpoints {trained.folder}")
 
 
-def _with_demo_replays(run: ResolvedConfig, reporter: Reporter) -> ResolvedConfig:
+def _with_demo_replays(run: ResolvedConfig, reporter: Reporter, team: Team) -> ResolvedConfig:
+    paths = _demo_replays(reporter) if team.leads else []
+    team.wait()
+    return attrs.evolve(
+        run,
+        config=attrs.evolve(run.config, replays=tuple(json.loads(team.told(json.dumps(paths))))),
+        origins={**run.origins, "replays": "--demo"},
+    )
+
+
+def _demo_replays(reporter: Reporter) -> list[str]:
     from exphil_core.sandbox import make_replays
 
     folder = Path(DEMO_FOLDER)
@@ -222,8 +262,4 @@ def _with_demo_replays(run: ResolvedConfig, reporter: Reporter) -> ResolvedConfi
     finally:
         reporter.finish()
     reporter.line(f"made {DEMO_GAMES} demo games in {folder} (a sandbox, not Melee)")
-    return attrs.evolve(
-        run,
-        config=attrs.evolve(run.config, replays=tuple(map(str, paths))),
-        origins={**run.origins, "replays": "--demo"},
-    )
+    return list(map(str, paths))

@@ -102,6 +102,11 @@ class ControllerCounts:
             self._seen[group] += np.bincount(column, minlength=size)
             self._repeated[group] += np.bincount(column[column == before[:, group]], minlength=size)
 
+    @property
+    def tables(self) -> list[npt.NDArray[np.int64]]:
+        """What was counted, to be added to by whoever counts elsewhere."""
+        return [*self._seen, *self._repeated]
+
     def prior(self) -> ControllerPrior:
         """The prior fitted on what was counted."""
         marginals = tuple(

@@ -56,8 +56,9 @@ class Ranks(Team):
     """A team that `join` has brought together."""
 
     def __init__(self, launch: Launch, store: Any, patient: Any) -> None:
-        self.rank, self.world, self.local_rank = launch.rank, launch.world, launch.local_rank
-        self._launch, self._store, self._patient = launch, store, patient
+        self.rank, self.world = launch.rank, launch.world
+        self.local_rank, self.local_world = launch.local_rank, launch.local_world
+        self._store, self._patient = store, patient
         self._device_group: Any = None
         self._gone = False
 
@@ -76,7 +77,7 @@ class Ranks(Team):
                 token.unlink(missing_ok=True)
         if seen == self.world:
             return self.part
-        return Part(index=self._launch.local_rank, count=self._launch.local_world)
+        return Part(index=self.local_rank, count=self.local_world)
 
     def uses(self, device: torch.device) -> None:
         if device.type == "cuda":

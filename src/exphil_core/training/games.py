@@ -201,7 +201,8 @@ def games_of(
         kept=kept,
         cache=cache,
         columns={
-            feature.block: _columns(cache, numbers[numbers >= 0], feature, reporter, team) for feature in features
+            feature.block: _columns(cache, numbers[numbers >= 0], feature, reporter, team)
+            for feature in features
         },
         features=tuple(features),
         left_out=(*selection.left_out, *left_out),

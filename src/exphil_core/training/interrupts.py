@@ -35,8 +35,9 @@ class StopRequest:
 
     def ask(self) -> None:
         """What a signal does. Raises KeyboardInterrupt where nothing is lost by it, or the second time."""
-        now = self._clock()
-        again = self.asked and now - self._asked_at >= self._together
+        again, now = self.asked, self._clock()
+        if again and now - self._asked_at < self._together:
+            return
         self.note()
         if not self._held and (again or not self._graceful) and now - self._raised_at >= VOLLEY_SECONDS:
             self._raised_at = now

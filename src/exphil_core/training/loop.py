@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ from exphil_core.training.prefetch import ahead
 from exphil_core.training.rates import collapse_warnings
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.sampling import FrameSampler, Step, WindowSampler
+from exphil_core.training.scattered import seed_rank
+from exphil_core.training.team import ALONE, Part, Team
 from exphil_core.training.validation import Validation, validate
 
 # How often the progress line is refreshed, in seconds.
@@ -44,11 +47,21 @@ class Stopped(Exception):
     """Someone asked the run to end, and its step is done."""
 
 
-def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one. Asking for CUDA in vain is an error, not a slow run."""
+def pick_device(name: str, team: Team = ALONE) -> torch.device:
+    """`auto` is CUDA where there is one. Asking for CUDA in vain is an error, not a slow run. Each rank has a device
+    of its own."""
     if name == "cuda" and not torch.cuda.is_available():
         raise ExphilError("--device cuda: torch sees no CUDA device here; use --device cpu or auto")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if team.world == 1:
+        return torch.device("cuda")
+    if team.local_rank >= torch.cuda.device_count():
+        raise ExphilError(
+            f"rank {team.rank} finds no CUDA device of its own ({torch.cuda.device_count()} on this machine): start "
+            "fewer processes there (--nproc-per-node), or use --device cpu"
+        )
+    return torch.device("cuda", team.local_rank)
 
 
 @attrs.define(kw_only=True)
@@ -78,23 +91,27 @@ class Trainer:
         files: Sequence[str] = (),
         loggers: Loggers | None = None,
         clock: Callable[[], float] = time.monotonic,
+        team: Team = ALONE,
     ) -> None:
         self.config, self.policy, self.prior = config, policy, prior
-        self.held_out, self.reporter, self.clock = held_out, reporter, clock
+        self.held_out, self.reporter, self.clock, self.team = held_out, reporter, clock, team
         self.stop, self.save, self.files = stop or StopRequest(), save, files
         self.loggers = loggers or Loggers()
         self.save_every = SaveEvery.parse(config.save_every)
         self.device = next(policy.parameters()).device
-        self.sampler = _sampler(config, training)
+        self.sampler = _sampler(config, training, team.part)
         steps = config.epochs * -(-self.sampler.step_count() // config.accumulate)
         total = min(steps, config.max_steps) if config.max_steps else steps
-        self.learner = Learner(config, policy, total)
+        self.learner = Learner(config, policy, total, team)
+        seed_rank(self.learner)
         self.outcome = Outcome()
         self.at = EpochUnderWay()
         # Seconds of the whole run, and those of them before it was resumed, which count for no limit.
         self.elapsed = self.elapsed_before = 0.0
         self.saved_at = (0, 0.0)  # in steps and in seconds of the run
+        self.unsaved = False  # whether the last try to save failed
         self.cut_short = False
+        self.asked = False  # whether any rank was asked to stop, as far as all know
         self.best_weights: dict[str, torch.Tensor] = {}
 
     def run(self, finished: Callable[[EpochResult], None]) -> Outcome:
@@ -104,7 +121,25 @@ class Trainer:
         """
         outcome = self.outcome
         try:
+            self._until_over(finished)
+        except KeyboardInterrupt:
+            outcome.stopped, outcome.interrupted = "interrupted", True
+            self.team.leave("interrupted")
+        except Exception as error:
+            said = str(error) if isinstance(error, ExphilError) else f"{type(error).__name__}: {error}"
+            outcome.stopped, outcome.failed, outcome.error = said, True, error
+            # A loss that is no number is one on all ranks; whatever else it is, the others don't know of it.
+            if not isinstance(error, NotFiniteError):
+                self.team.leave("failed", said)
+        self._quietly(self.reporter.finish)
+        if self.best_weights:
+            self.policy.load_state_dict(self.best_weights)
+        return outcome
+
+    def _until_over(self, finished: Callable[[EpochResult], None]) -> None:
+        try:
             with self.stop.graceful():
+                self.learner.level()
                 while not self._over():
                     result = self._epoch()
                     self._told(result, finished)
@@ -112,20 +147,15 @@ class Trainer:
                         self._save()
         except Stopped:
             self._save()
-            outcome.stopped, outcome.interrupted = "interrupted", True
-        except KeyboardInterrupt:
-            outcome.stopped, outcome.interrupted = "interrupted", True
-        except Exception as error:
-            # Out of memory, a defect: whatever it is, hours of training must not go with it. A loss that is no
-            # number comes from weights that are of no use; the state before is.
-            if not isinstance(error, NotFiniteError) and self.learner.steps > self.saved_at[0]:
+            self.outcome.stopped, self.outcome.interrupted = "interrupted", True
+        except NotFiniteError:
+            raise  # its weights are of no use; the state before is
+        except Exception:
+            # Out of memory, a defect: whatever it is, hours of training must not go with it. Of several ranks, the
+            # others can't be asked any more for what they hold.
+            if self.team.world == 1 and self.learner.steps > self.saved_at[0]:
                 self._save()
-            said = str(error) if isinstance(error, ExphilError) else f"{type(error).__name__}: {error}"
-            outcome.stopped, outcome.failed, outcome.error = said, True, error
-        self._quietly(self.reporter.finish)
-        if self.best_weights:
-            self.policy.load_state_dict(self.best_weights)
-        return outcome
+            raise
 
     def _save(self) -> None:
         """Save the state. A full disk must not end the run: the next save may find space again."""
@@ -135,7 +165,13 @@ class Trainer:
                 self.save(self)
         except OSError as error:
             said = f"warning: the state can't be saved ({error.strerror or error}); the run goes on and tries again"
-            self._quietly(lambda: self.reporter.line(said))
+            if not self.unsaved:
+                self._quietly(lambda: self.reporter.line(said))
+            self.unsaved = True
+            return
+        if self.unsaved:
+            self._quietly(lambda: self.reporter.line("the state is saved again"))
+        self.unsaved = False
 
     def _over(self) -> bool:
         """Whether the run has come to its end; says why if that is an early one."""
@@ -186,8 +222,9 @@ class Trainer:
         self._train_epoch()
         self._quietly(self.reporter.finish)
         began = self.clock()
+        self.learner.level()
         with self.learner.shown() as policy:
-            validation = validate(policy, self.held_out, self.prior, self.device, self._heed)
+            validation = validate(policy, self.held_out, self.prior, self.device, self._heed, self.team)
             if not math.isfinite(validation.val_loss):
                 raise NotFiniteError(
                     f"val_loss is {validation.val_loss} after epoch {self.at.epoch}: try a smaller --lr"
@@ -200,7 +237,7 @@ class Trainer:
                     name: tensor.detach().cpu().clone() for name, tensor in policy.state_dict().items()
                 }
         self.outcome.history.append(result)
-        self.elapsed += self.clock() - began
+        self.elapsed += self._heard(self.clock() - began)
         self.at = EpochUnderWay(epoch=self.at.epoch + 1)
         return result
 
@@ -230,14 +267,16 @@ class Trainer:
             at.batches += len(batches)
             at.losses, at.frames = at.losses + loss * examples, at.frames + examples
             before, now = now, self.clock()
-            at.seconds, self.elapsed = at.seconds + now - before, self.elapsed + now - before
-            self.loggers.trained(self.learner, at.epoch, loss, examples, now - before)
+            took = self._heard(now - before)
+            at.seconds, self.elapsed = at.seconds + took, self.elapsed + took
+            self.loggers.trained(self.learner, at.epoch, loss, examples, took)
             if examples:
                 shown = loss if shown is None else shown + SHOWN_LOSS_SHARE * (loss - shown)
             if now - shown_at >= REFRESH:
                 self._show(shown)
                 shown_at = now
-            self._heed()
+            if self.asked:
+                raise Stopped
             if self._limit_reached():
                 # The epoch is validated as it stands; a run that is resumed goes on in its middle.
                 self._save()
@@ -250,14 +289,24 @@ class Trainer:
         try:
             return self.learner.update(batches)
         except NotFiniteError as error:
-            games = np.unique(np.concatenate([step.game for step in batches]))
+            mine = np.unique(np.concatenate([step.game for step in batches])).tolist()
+            games = sorted({game for part in self.team.heard(json.dumps(mine)) for game in json.loads(part)})
             named = [self.files[game] for game in games[:NAMED_GAMES]] if self.files else []
             more = f" and {len(games) - len(named)} more" if len(games) > len(named) else ""
             raise NotFiniteError(f"{error}; the batch came from {', '.join(named)}{more}") from None
 
+    def _heard(self, seconds: float) -> float:
+        """Rank 0's `seconds`, by which all ranks go, and whether any of them was asked to stop by now."""
+        asked, theirs = self.team.sums([float(self.stop.asked), seconds if self.team.leads else 0.0])
+        self.asked = asked > 0
+        if self.asked:
+            self.stop.note()
+        return theirs
+
     def _heed(self) -> None:
         """End the run here if someone asked for it."""
-        if self.stop.asked:
+        self._heard(0.0)
+        if self.asked:
             raise Stopped
 
     def _show(self, loss: float | None) -> None:
@@ -273,7 +322,7 @@ class Trainer:
             yield group
 
 
-def _sampler(config: TrainConfig, store: FrameStore) -> WindowSampler | FrameSampler:
+def _sampler(config: TrainConfig, store: FrameStore, part: Part) -> WindowSampler | FrameSampler:
     assert config.batch_size is not None  # resolution filled it in
     hiding = Hiding(mask=config.mask_dropout, controller=config.controller_dropout)
     if config.temporal:
@@ -283,5 +332,6 @@ def _sampler(config: TrainConfig, store: FrameStore) -> WindowSampler | FrameSam
             window=config.window_size,
             mirror=config.mirror,
             hiding=hiding,
+            part=part,
         )
-    return FrameSampler(store=store, size=config.batch_size, mirror=config.mirror, hiding=hiding)
+    return FrameSampler(store=store, size=config.batch_size, mirror=config.mirror, hiding=hiding, part=part)

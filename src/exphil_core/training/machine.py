@@ -13,13 +13,14 @@ from exphil_core.models.backbones.mamba import MambaMixer
 from exphil_core.models.policy import Policy
 
 
-def machine(policy: Policy, device: torch.device) -> dict[str, Any]:
+def machine(policy: Policy, device: torch.device, ranks: int) -> dict[str, Any]:
     """The machine as a run's states and config file name it. `kernel` is that of the CPU's scan, null for a policy
     that has no use for it."""
     scans = device.type == "cpu" and any(isinstance(module, MambaMixer) for module in policy.modules())
     return {
         "torch": torch.__version__,
-        "device": str(device),
+        "device": device.type,
+        "ranks": ranks,
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "kernel": kernel_variant() if scans else None,
@@ -27,7 +28,7 @@ def machine(policy: Policy, device: torch.device) -> dict[str, Any]:
 
 
 def take_up(
-    before: Mapping[str, Any], policy: Policy, device: torch.device, warn: Callable[[str], None]
+    before: Mapping[str, Any], policy: Policy, device: torch.device, ranks: int, warn: Callable[[str], None]
 ) -> None:
     """Compute as `before` did, and name what can't be the same: the result isn't exact to the bit then."""
     torch.set_num_threads(before["threads"])
@@ -36,7 +37,7 @@ def take_up(
             force_kernel(before["kernel"])
         except ExphilError as error:
             warn(f"warning: {error}")
-    now = machine(policy, device)
+    now = machine(policy, device, ranks)
     for name, value in before.items():
         if now.get(name) != value:
             warn(f"warning: {name} was {value} and is {now.get(name)} now: going on is not exact to the bit")

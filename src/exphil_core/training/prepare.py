@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import torch
 
 from exphil_core.checkpoints.entry import games_digest
 from exphil_core.config.resolve import LONG_WINDOW, ResolvedConfig
 from exphil_core.config.schema import TrainConfig
-from exphil_core.errors import ExphilError
+from exphil_core.errors import ExphilError, UsageError
 from exphil_core.features.character import ActiveFeature, active_features
 from exphil_core.features.schema import ObservationSchema, observation_schema
 from exphil_core.models.backbones.base import set_dropout
@@ -33,6 +34,8 @@ from exphil_core.training.reporter import Reporter
 from exphil_core.training.reselect import select_again
 from exphil_core.training.sampling import POOL_SEGMENT
 from exphil_core.training.segments import Cutting
+from exphil_core.training.table import Runs
+from exphil_core.training.team import ALONE, Team
 from exphil_core.training.versions import versions
 
 # So many of the files that are left out are named on the screen; all of them are in the model's config file.
@@ -60,6 +63,7 @@ class Prepared:
     prior: ControllerPrior
     policy: Policy
     device: torch.device
+    team: Team
 
     @property
     def validation_digest(self) -> str:
@@ -68,19 +72,24 @@ class Prepared:
 
 
 def prepare(
-    run: ResolvedConfig, manager: PluginManager, reporter: Reporter, state: Mapping[str, Any] | None = None
+    run: ResolvedConfig,
+    manager: PluginManager,
+    reporter: Reporter,
+    state: Mapping[str, Any] | None = None,
+    team: Team = ALONE,
 ) -> Prepared:
-    """Read the replays and build the policy of `run`. Raises ExphilError before anything is written.
+    """Read the replays and build the policy of `run`. Raises ExphilError before anything is written. The ranks of a
+    `team` share the reading; each comes out with the same games and weights.
 
     With the record of a `state`, the very games of that run are taken, whatever else is among the replays by now.
     """
     config = run.config
-    device = check_possible(config)
+    device = check_possible(config, team)
     if config.threads:
         torch.set_num_threads(config.threads)
     features = active_features(manager, config.features)
     tables = read_tables(config) if state is None else state["run"]["tables"]
-    games = read_games(find_replays(config.replays), run, features, reporter, tables, state)
+    games = read_games(find_replays(config.replays), run, features, reporter, tables, state, team)
     hashes = games.table.hashes()
     if state is None:
         split = split_games(hashes, config.validation_fraction)
@@ -103,7 +112,7 @@ def prepare(
             f"this run was begun with observation schema {state['data']['schema']}; it is {schema.identity} now: "
             "install the versions of exphil-core and the plugins that it was begun with"
         )
-    prior = prior_of(training)
+    prior = prior_of(training, team)
     torch.manual_seed(config.seed)
     shape = policy_shape(config.backbone, config.hidden_sizes, config.backbone_options, schema, config.head)
     policy = build_policy(manager, shape)
@@ -132,6 +141,7 @@ def prepare(
         prior=prior,
         policy=policy.to(device),
         device=device,
+        team=team,
     )
 
 
@@ -153,15 +163,16 @@ def read_games(
     reporter: Reporter,
     tables: Tables,
     state: Mapping[str, Any] | None = None,
+    team: Team = ALONE,
 ) -> Games:
     """The games of `files` that pass the filters, naming what is left out, or those of `state`, training games first.
     Raises ExphilError if nothing is left, or not all of a state's."""
     if state is None:
-        selection, cache = select_games(files, run.config, reporter, tables=tables)
+        selection, cache = select_games(files, run.config, reporter, tables=tables, team=team)
     else:
         contents = [*state["data"]["training_files"], *state["data"]["held_out_files"]]
-        selection, cache = select_again(files, contents, run.config, tables, reporter)
-    games = games_of(selection, cache, features, run.config, reporter)
+        selection, cache = select_again(files, contents, run.config, tables, reporter, team)
+    games = games_of(selection, cache, features, run.config, reporter, team)
     for item in games.left_out[:NAMED_FILES]:
         reporter.line(f"left out {item.file.name}: {item.reason}")
     if len(games.left_out) > NAMED_FILES:
@@ -178,16 +189,20 @@ def read_games(
     return games
 
 
-def prior_of(store: FrameStore) -> ControllerPrior:
-    """The prior of `store`'s examples: all of them, or PRIOR_FRAMES drawn from everywhere if there are more."""
-    counts = ControllerCounts()
-    if store.example_count() <= PRIOR_FRAMES:
-        for cells, last in store.targets_of(store.examples()):
+def prior_of(store: FrameStore, team: Team = ALONE) -> ControllerPrior:
+    """The prior of `store`'s examples: all of them, or PRIOR_FRAMES drawn from everywhere if there are more. Each
+    rank counts its part of them; counts add up to the very same prior."""
+    counts, part = ControllerCounts(), team.part
+    counted: Iterable[Runs] = [store.examples()]
+    if store.example_count() > PRIOR_FRAMES:
+        counted = Cutting(store, store.examples(), POOL_SEGMENT, mirror=0, key=0).runs(PRIOR_FRAMES)
+    for runs in counted:
+        for cells, last in store.targets_of(runs.taken(slice(part.index, None, part.count))):
             counts.add(cells, last)
-        return counts.prior()
-    for runs in Cutting(store, store.examples(), POOL_SEGMENT, mirror=0, key=0).runs(PRIOR_FRAMES):
-        for cells, last in store.targets_of(runs):
-            counts.add(cells, last)
+    if team.world > 1:
+        summed = team.sums(np.concatenate(counts.tables).tolist())
+        for table in counts.tables:
+            table[:], summed = summed[: len(table)], summed[len(table) :]
     return counts.prior()
 
 
@@ -211,9 +226,15 @@ def _warn_of_batch(run: ResolvedConfig, training: FrameStore, reporter: Reporter
         reporter.line(f"warning: batch_size {size} is more than the {there} {unit} there are to train on")
 
 
-def check_possible(config: TrainConfig) -> torch.device:
+def check_possible(config: TrainConfig, team: Team = ALONE) -> torch.device:
     """The device to train on. Raises ExphilError for what no replay could make right. Writes nothing."""
-    device = pick_device(config.device)
+    size = config.batch_size or 1
+    if size < team.world:
+        raise UsageError(
+            f"--batch-size {size} is that of all ranks together: too small for {team.world} of them"
+        )
+    device = pick_device(config.device, team)
+    team.uses(device)
     check_writable(expanded(config.checkpoints))
     return device
 
@@ -221,7 +242,7 @@ def check_possible(config: TrainConfig) -> torch.device:
 def check_writable(folder: Path) -> None:
     """Refuse a folder that can't be written before hours are spent on what goes into it. Writes nothing."""
     existing = folder.absolute()
-    while not existing.exists() and existing != existing.parent:
+    while not os.path.exists(existing) and existing != existing.parent:  # noqa: PTH110  (not even to be looked at)
         existing = existing.parent
     if not existing.is_dir():
         raise ExphilError(f"--checkpoints {folder}: {existing} is a file, not a folder")

@@ -1,4 +1,4 @@
-"""What a run's states and its model's config file say of it, besides how far it has come and what came out."""
+"""What a run's states and its model's config file say of it, besides how far it has come."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import attrs
 import exphil_core
 from exphil_core.config.resolve import ResolvedConfig
 from exphil_core.training.machine import machine
+from exphil_core.training.outcome import EpochResult, Outcome
 from exphil_core.training.parent import Parent
 from exphil_core.training.prepare import Prepared
 
@@ -52,7 +53,7 @@ def state_record(
             "schema": ready.schema.identity,
             "observation": ready.schema.as_json(),
         },
-        "machine": machine(ready.policy, ready.device),
+        "machine": machine(ready.policy, ready.device, ready.team.world),
         "versions": dict(ready.versions),
     }
 
@@ -73,6 +74,21 @@ def resumptions(run: ResolvedConfig, before: Mapping[str, Any] | None) -> list[d
         "changed": changed,
     }
     return [*before["run"]["resumed"], resumed]
+
+
+def results_record(ready: Prepared, outcome: Outcome, best: EpochResult) -> dict[str, Any]:
+    """What came out, with the games that it was judged on."""
+    validation = best.validation.as_json()
+    return {
+        **{key: value for key, value in validation.items() if key not in ("frames", "change_frames")},
+        "validation_frames": best.validation.frames,
+        "validation_change_frames": best.validation.change_frames,
+        "validation_games": sorted(ready.held_out.table.hashes()),
+        "validation_sides": sorted(ready.held_out_sides),
+        "best_epoch": best.epoch,
+        "stopped": outcome.stopped,
+        "history": [result.as_json() for result in outcome.history],
+    }
 
 
 def data_record(ready: Prepared) -> dict[str, Any]:
@@ -102,5 +118,5 @@ def provenance(ready: Prepared) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": dict(ready.versions),
-        **machine(ready.policy, ready.device),
+        **machine(ready.policy, ready.device, ready.team.world),
     }

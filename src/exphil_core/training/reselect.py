@@ -18,6 +18,7 @@ from exphil_core.replays.sources import ReplayFile
 from exphil_core.replays.tables import Tables
 from exphil_core.training.games import look
 from exphil_core.training.reporter import Reporter
+from exphil_core.training.team import ALONE, Team
 
 
 def select_again(
@@ -26,6 +27,7 @@ def select_again(
     config: TrainConfig,
     tables: Tables,
     reporter: Reporter,
+    team: Team = ALONE,
 ) -> tuple[Selection, GameCache]:
     """Those of `files` whose SHA-256 are `contents`, in that order, and the cache with all of them that could be
     cached. Nothing else is cached; files that the index doesn't know are opened only if some content is missing.
@@ -39,7 +41,7 @@ def select_again(
     with ReplayIndex(folder, reporter.line) as index:
 
         def read(unread: Sequence[ReplayFile]) -> list[FileFacts]:
-            return look(unread, index, "reading replays", None, config, reporter)
+            return look(unread, index, "reading replays", None, config, reporter, team=team)
 
         places = _places(files, contents, index, read)
         missing = sum(content not in places for content in contents)
@@ -50,7 +52,7 @@ def select_again(
             )
         found = [places[content] for content in contents]
         sink = CacheSink(rows, GameCache(rows, reporter.line).hashes, wanted)
-        facts = look(found, index, "caching replays", sink, config, reporter)
+        facts = look(found, index, "caching replays", sink, config, reporter, team=team)
     chosen = tuple(_chosen(file, known, wanted) for file, known in zip(found, facts, strict=True))
     return Selection(chosen=chosen, left_out=()), GameCache(rows, reporter.line)
 

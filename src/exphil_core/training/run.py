@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,14 +11,21 @@ from typing import Any
 import attrs
 
 from exphil_core.checkpoints.config_file import write_config
-from exphil_core.checkpoints.entry import ModelEntry, places, read_utc, utc_text
-from exphil_core.checkpoints.files import CONFIG, METRICS, POLICY, STATE, WEIGHTS, sibling
+from exphil_core.checkpoints.entry import (
+    ModelEntry,
+    entry_from_json,
+    entry_to_json,
+    places,
+    read_utc,
+    utc_text,
+)
+from exphil_core.checkpoints.files import CONFIG, METRICS, POLICY, STATE, WEIGHTS, sibling, size_of
 from exphil_core.checkpoints.naming import NamedScheme, NameFields, finish_stem, load_scheme, reserve_stem
 from exphil_core.checkpoints.needs import BACKBONE, FEATURES, plugins_json
 from exphil_core.checkpoints.paths import inside
 from exphil_core.checkpoints.registry import Registry
 from exphil_core.checkpoints.running import running
-from exphil_core.checkpoints.states import save_state, states
+from exphil_core.checkpoints.states import drop_older, save_state, states
 from exphil_core.checkpoints.store import save_policy, save_weights
 from exphil_core.config.resolve import ResolvedConfig
 from exphil_core.errors import ExphilError
@@ -25,6 +33,7 @@ from exphil_core.plugin_manager import PluginManager, Registered
 from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
 from exphil_core.replays.tables import changed_since
+from exphil_core.training.agreement import agree
 from exphil_core.training.characters import imitated_characters
 from exphil_core.training.checkpoint import check_fits, find_checkpoint, refuse_leak
 from exphil_core.training.interrupts import StopRequest
@@ -36,10 +45,18 @@ from exphil_core.training.metrics import append_metrics, begin_metrics
 from exphil_core.training.outcome import EpochResult, Outcome
 from exphil_core.training.parent import Parent
 from exphil_core.training.prepare import Prepared, prepare
-from exphil_core.training.record import data_record, provenance, resumptions, state_record
+from exphil_core.training.record import (
+    data_record,
+    provenance,
+    results_record,
+    resumptions,
+    state_record,
+)
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.resume import Resumed
 from exphil_core.training.snapshot import restore, snapshot
+from exphil_core.training.space import check_space, needed_bytes
+from exphil_core.training.team import ALONE, Team
 from exphil_core.training.versions import tell_changes
 from exphil_core.training.widening import take_weights
 
@@ -89,12 +106,15 @@ def train(
     now: datetime | None = None,
     stop: StopRequest | None = None,
     resumed: Resumed | None = None,
+    team: Team = ALONE,
 ) -> TrainedModel | UnfinishedRun:
     """Train as `run` says (or as `resumed` goes on), write the model's files and register it. `stop` lets others end
-    it early; the run's state is saved then, and no model is registered."""
+    it early; the run's state is saved then, and no model is registered. All ranks of a `team` call this and come out
+    with the same; rank 0 alone writes."""
     stop = stop or StopRequest()
     scheme = load_scheme(manager, run.config.naming)
-    ready = prepare(run, manager, reporter, resumed.record if resumed else None)
+    ready = prepare(run, manager, reporter, resumed.record if resumed else None, team)
+    agree(team, run.config, ready)
     parent = resumed.parent() if resumed else None
     if resumed is None and run.config.from_checkpoint is not None:
         parent = _fine_tuned(run, ready)
@@ -102,14 +122,18 @@ def train(
     moment = now or datetime.now(timezone.utc)
     taken_up = resumed is not None and resumed.model() is None
     if resumed is not None:
-        take_up(resumed.record["machine"], ready.policy, ready.device, reporter.line)
+        take_up(resumed.record["machine"], ready.policy, ready.device, team.world, reporter.line)
         tell_changes(resumed.record["versions"], ready.versions, reporter.line)
         _tell_of_tables(run, resumed, reporter)
     if resumed is not None and taken_up:
         moment, stem = read_utc(resumed.record["run"]["created_at"]), resumed.stem
     fields = name_fields(run, moment)
+    if team.leads:
+        games = len(ready.training.table) + len(ready.held_out.table)
+        had = size_of(inside(folder, sibling(resumed.stem, STATE))) if resumed is not None and taken_up else 0
+        check_space(folder, needed_bytes(ready.policy, run.config, games), had)
     if not taken_up:
-        stem = reserve_stem(folder, scheme, fields, run.config.bump)
+        stem = team.told(reserve_stem(folder, scheme, fields, run.config.bump) if team.leads else "")
     job = _Job(
         run=run,
         manager=manager,
@@ -122,7 +146,7 @@ def train(
         parent=parent,
         loggers=Loggers(reporter.line),
     )
-    with running(folder, stem):
+    with running(folder, stem) if team.leads else contextlib.nullcontext():
         return _logged(job, reporter, stop)
 
 
@@ -173,7 +197,7 @@ def _carried_out(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedMod
         finished = not (outcome.interrupted or outcome.failed)
     finally:
         there = states(job.file(STATE))
-        if not finished and not there:
+        if not finished and not there and job.ready.team.leads:
             # It left no state, so it left nothing: its name is free again.
             job.file(METRICS).unlink(missing_ok=True)
     if not finished:
@@ -181,8 +205,31 @@ def _carried_out(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedMod
             raise outcome.error
         return UnfinishedRun(outcome=outcome, folder=job.folder, state=job.file(STATE) if there else None)
     with stop.held():
-        entry = _store(job, outcome)
+        try:
+            entry = _stored(job, outcome)
+        except _NotStored as failure:
+            return _without_model(failure, outcome)
     return TrainedModel(entry=entry, outcome=outcome, folder=job.folder)
+
+
+class _NotStored(Exception):
+    """The model's files could not be written, not even without the run's older states."""
+
+    def __init__(self, job: _Job, error: OSError) -> None:
+        super().__init__(str(error))
+        self.job, self.error = job, error
+
+
+def _without_model(failure: _NotStored, outcome: Outcome) -> UnfinishedRun:
+    """Its state is whole: going on with it writes the model once there is space. Raises what was raised where it has
+    none."""
+    job, error = failure.job, failure.error
+    if not states(job.file(STATE)):
+        raise error
+    where = f"{error.filename}: " if error.filename else ""
+    outcome.stopped = f"the model can't be written: {where}{error.strerror or error}"
+    outcome.failed, outcome.error = True, error
+    return UnfinishedRun(outcome=outcome, folder=job.folder, state=job.file(STATE))
 
 
 def _trained(job: _Job, reporter: Reporter, stop: StopRequest) -> Outcome:
@@ -192,7 +239,8 @@ def _trained(job: _Job, reporter: Reporter, stop: StopRequest) -> Outcome:
 
     def save(trainer: Trainer) -> None:
         tensors, training = snapshot(trainer)
-        save_state(job.file(STATE), tensors, {**constant, "training": training}, config.keep_states)
+        if ready.team.leads:
+            save_state(job.file(STATE), tensors, {**constant, "training": training}, config.keep_states)
 
     trainer = Trainer(
         config,
@@ -205,10 +253,14 @@ def _trained(job: _Job, reporter: Reporter, stop: StopRequest) -> Outcome:
         save,
         ready.training_files,
         job.loggers,
+        team=ready.team,
     )
     metrics = job.file(METRICS)
     if job.resumed is not None:
         restore(trainer, job.resumed.tensors, job.resumed.record["training"])
+    if not ready.team.leads:
+        return trainer.run(lambda result: None)
+    if job.resumed is not None:
         begin_metrics(metrics, [result.as_json() for result in trainer.outcome.history])
     _start_loggers(job)
     return trainer.run(lambda result: append_metrics(metrics, result.as_json()))
@@ -240,6 +292,13 @@ def name_fields(run: ResolvedConfig, moment: datetime) -> NameFields:
     )
 
 
+def _stored(job: _Job, outcome: Outcome) -> ModelEntry:
+    """What rank 0 has stored."""
+    team = job.ready.team
+    told = team.told(json.dumps(entry_to_json(_store(job, outcome))) if team.leads else "")
+    return entry_from_json(json.loads(told))
+
+
 def _store(job: _Job, outcome: Outcome) -> ModelEntry:
     """Write the model's files and register it: weights and policy first, then the config file, then the entry."""
     best = outcome.best
@@ -247,13 +306,17 @@ def _store(job: _Job, outcome: Outcome) -> ModelEntry:
         raise ExphilError("nothing to store: no epoch was validated")
     fields = attrs.evolve(job.fields, val_loss=best.validation.val_loss)
     job = attrs.evolve(job, stem=finish_stem(job.folder, job.scheme, fields, job.stem))
-    try:
-        return _written(job, outcome, best)
-    except BaseException:
-        # Half a model is no model: a full disk leaves the state, the registry and nothing that it doesn't know.
-        for ending in (WEIGHTS, POLICY, CONFIG):
-            job.file(ending).unlink(missing_ok=True)
-        raise
+    while True:
+        try:
+            return _written(job, outcome, best)
+        except BaseException as error:
+            # Half a model is no model: a full disk leaves the state, the registry and nothing that it doesn't know.
+            for ending in (WEIGHTS, POLICY, CONFIG):
+                job.file(ending).unlink(missing_ok=True)
+            if not isinstance(error, OSError):
+                raise
+            if not drop_older(job.file(STATE)):
+                raise _NotStored(job, error) from error
 
 
 def _written(job: _Job, outcome: Outcome, best: EpochResult) -> ModelEntry:
@@ -290,7 +353,7 @@ def _written(job: _Job, outcome: Outcome, best: EpochResult) -> ModelEntry:
         entry,
         config=attrs.asdict(config),
         origins=dict(job.run.origins),
-        results=_results(ready, outcome, best),
+        results=results_record(ready, outcome, best),
         data=data_record(ready),
         observation=ready.schema.as_json(),
         provenance={
@@ -331,17 +394,3 @@ def _entries(run: ResolvedConfig, manager: PluginManager, ready: Prepared) -> li
     """What of plugins a policy is made of, each with its hook."""
     backbone = manager.get(BACKBONE, run.config.backbone)
     return [(BACKBONE, backbone), *((FEATURES, feature.entry) for feature in ready.features)]
-
-
-def _results(ready: Prepared, outcome: Outcome, best: EpochResult) -> dict[str, Any]:
-    validation = best.validation.as_json()
-    return {
-        **{key: value for key, value in validation.items() if key not in ("frames", "change_frames")},
-        "validation_frames": best.validation.frames,
-        "validation_change_frames": best.validation.change_frames,
-        "validation_games": sorted(ready.held_out.table.hashes()),
-        "validation_sides": sorted(ready.held_out_sides),
-        "best_epoch": best.epoch,
-        "stopped": outcome.stopped,
-        "history": [result.as_json() for result in outcome.history],
-    }

@@ -1,7 +1,7 @@
 """All that changes in a run, taken out of a trainer and put back: tensors by name, and a JSON record.
 
 Tensors are called `weights.…`, `best.…`, `average.…` (by parameter), `moment1.…`, `moment2.…`, `updates.…` (AdamW's,
-by parameter), `carried.N`, `random.cpu` and `random.cuda`.
+by parameter), `carried.N`, `lanes`, `random.cpu` and `random.cuda` (`random.cpu.R` of rank R).
 """
 
 from __future__ import annotations
@@ -10,28 +10,27 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-import torch
 from torch import Tensor
 
 from exphil_core.training.learner import Learner
 from exphil_core.training.loop import EpochUnderWay, Trainer
 from exphil_core.training.outcome import EpochResult
+from exphil_core.training.scattered import brought_together, deal_out
 
 # AdamW's names for what it keeps of each parameter, and ours.
 _MOMENTS = {"exp_avg": "moment1", "exp_avg_sq": "moment2", "step": "updates"}
 
 
 def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Copies of everything that `restore` needs to go on to the bit."""
+    """Copies of everything that `restore` needs to go on to the bit. Asked by all ranks, for rank 0."""
     learner, outcome = trainer.learner, trainer.outcome
-    tensors = _named("weights", learner.policy.state_dict())
+    tensors = brought_together(learner)
+    if not learner.team.leads:
+        return {}, {}
+    tensors |= _named("weights", learner.policy.state_dict())
     tensors |= _moments(learner)
     tensors |= _named("best", trainer.best_weights)
     tensors |= _named("average", learner.average.tensors if learner.average else {})
-    tensors |= {f"carried.{index}": part for index, part in enumerate(learner.carried)}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if learner.device.type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state(learner.device)
     record = {
         "steps": learner.steps,
         "averaged": learner.average.updates if learner.average else 0,
@@ -59,7 +58,7 @@ def _moments(learner: Learner) -> dict[str, Tensor]:
 
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
     """Put a fresh trainer of the same configuration where the snapshot was taken."""
-    learner, device = trainer.learner, trainer.learner.device
+    learner = trainer.learner
     learner.policy.load_state_dict(_below("weights", tensors))
     trainer.best_weights = _below("best", tensors)
     _restore_moments(learner, tensors)
@@ -68,16 +67,13 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], record: Mapping[str
         for name, tensor in _below("average", tensors).items():
             learner.average.tensors[name].copy_(tensor)
     learner.steps = record["steps"]
-    learner.carried = tuple(tensors[f"carried.{index}"].to(device) for index in range(record["carried"]))
     trainer.at = EpochUnderWay(**record["under_way"])
     trainer.elapsed = trainer.elapsed_before = record["elapsed"]
     trainer.saved_at = (record["steps"], record["elapsed"])
     history = [EpochResult.from_json(line) for line in record["history"]]
     trainer.outcome.history[:] = history
     trainer.outcome.best = next((result for result in history if result.epoch == record["best_epoch"]), None)
-    torch.set_rng_state(tensors["random.cpu"])
-    if device.type == "cuda" and "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], device)
+    deal_out(learner, tensors, record["carried"])
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

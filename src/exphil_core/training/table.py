@@ -103,6 +103,10 @@ class Runs:
         """Rows of each."""
         return self.stop - self.start
 
+    def taken(self, chosen: slice) -> Runs:
+        """Some of them."""
+        return Runs(side=self.side[chosen], start=self.start[chosen], stop=self.stop[chosen])
+
 
 def whole_sides(sides: Sides) -> Runs:
     """Every side from its first row on."""

@@ -41,6 +41,7 @@ class Team:
     world = 1
     # Among those on the same machine.
     local_rank = 0
+    local_world = 1
 
     @property
     def leads(self) -> bool:
