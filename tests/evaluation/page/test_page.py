@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from exphil_core.errors import ReplayError
 from exphil_core.evaluation.page.columns import KINDS, column, values_of
-from exphil_core.evaluation.page.page import page_of
+from exphil_core.evaluation.page.page import as_text, page_of
 from exphil_core.evaluation.page.view import view_of
 from exphil_core.evaluation.report import EvalReport
 from exphil_core.evaluation.timeline import Timeline, timeline
@@ -25,6 +27,7 @@ from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.controller import AXIS_VALUES
 from exphil_core.replays.game import STATE, Game
 from exphil_core.replays.items import ItemRows
+from exphil_core.replays.slp import read_game
 
 HOSTILE = '</script><img src=x onerror="alert(1)">&"\'\u2028\udcff'
 
@@ -195,3 +198,38 @@ def test_ten_minutes_are_a_few_megabytes(made_up_report: EvalReport, line: Timel
     a_frame = (len(text) - len(without)) / len(line)
     assert a_frame * 36_000 < 5e6
     assert len(without) < 200_000
+
+
+# Moving platforms, Randall, a changing stage, a partner, items, an old version without any.
+REAL = ("FOD_3.16", "YS_3.19", "PS_3.18", "ics", "ylink", "zelda", "_2.0")
+
+
+@pytest.mark.all_only
+@pytest.mark.parametrize("part", REAL)
+def test_real_games_of_every_kind_come_back(real_replays: Path, manager: PluginManager, part: str) -> None:
+    found = _readable(real_replays, part)
+    if found is None:
+        pytest.skip(f"no game with {part} in its name")
+    policy = build_policy(manager, policy_shape("mlp", (8,), {}, observation_schema()))
+    view = view_of(timeline(policy, found, 0, delay=0), "a.slp")
+    json.loads(as_text(view))
+    for fighter, stored in enumerate(view["fighters"]):
+        state = found.state_TPF[:, fighter]
+        np.testing.assert_allclose(values_of(stored["x"]), state[:, STATE["x"]], atol=0.026)
+        assert len(stored["characters"]) >= 1
+    if found.platform_TS is not None:
+        np.testing.assert_allclose(values_of(view["stage"]["heights"]), found.platform_TS, atol=0.026)
+    if found.partner_state_TPF is not None:
+        assert any(stored["partner"] for stored in view["fighters"])
+    assert (view["stage"]["randall"] is not None) == (found.info.stage.short == "YS")
+    assert (view["items"] is not None) == found.items.known
+
+
+def _readable(folder: Path, part: str) -> Game | None:
+    for path in sorted((folder / "more").glob("*.slp")) + sorted((folder / "games").glob("*.slp")):
+        if part in path.name:
+            try:
+                return read_game(path)
+            except ReplayError:
+                continue
+    return None
