@@ -242,6 +242,21 @@ def test_other_observations_are_refused(
         opened(model, manager)
 
 
+def test_a_model_that_has_stopped_pressing_is_named(
+    trained: dict[str, TrainedModel], manager: PluginManager, judge: Judge
+) -> None:
+    model = opened(trained["gru"], manager)
+    (healthy,) = judge(model).reports
+    assert not any("hardly presses" in line for line in healthy.warnings)
+    bias: Any = model.policy.head.logits[0].bias
+    with torch.no_grad():
+        bias[1:] = -60.0
+    (report,) = judge(model).reports
+    (line,) = [line for line in report.warnings if "hardly presses" in line]
+    assert line.startswith(f"{model.facts.id} hardly presses ")
+    assert "A (0.00% of frames, humans " in line
+
+
 def test_a_sample_is_drawn_after_everything_else(trained: dict[str, TrainedModel], judge: Judge) -> None:
     (report,) = judge(trained["gru"], max_files="2", seed=1).reports
     assert report.data.games == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cmath
+import copy
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -262,6 +263,35 @@ def test_frame_by_frame_it_scores_as_at_once(
     for name in ("right", "top3", "drawn", "greedy"):
         frames = at_once.units["frames"][:, 0].sum()
         assert np.abs(streamed.units[name] - at_once.units[name]).max() <= 0.001 * frames
+
+
+def test_whole_controllers_are_counted_where_all_parts_agree(
+    decisions: list[Decision], scores: Scores, draw: Resampling, policy: Policy, store: FrameStore
+) -> None:
+    found = figures.whole_controller(scores.units, draw)
+    changes = float(np.mean([d.changes for d in decisions]))
+    assert found.human_changes.value == pytest.approx(changes)
+    assert found.repeat.value == pytest.approx(1 - changes)
+    # Part after part from the likeliest buttons on, which the chances given the human's parts tell of no other part.
+    same = [int(d.chances[0].argmax()) == d.human[0] for d in decisions]
+    assert found.greedy.value <= np.mean(same)
+    # What is drawn is the human's as often as the model's chance of it says.
+    likelihood = np.mean(
+        [
+            math.exp(sum(math.log(max(d.chances[part][d.human[part]], 1e-30)) for part in range(6)))
+            for d in decisions
+        ]
+    )
+    assert found.drawn.value == pytest.approx(likelihood, abs=0.02)
+    # As sure as can be of the last controller, it never takes another.
+    sure = copy.deepcopy(policy)
+    for module in sure.head.copies:
+        torch.nn.init.constant_(module.bias, 200)
+    units = score(sure, store, CPU).units
+    stuck = figures.whole_controller(units, draw)
+    assert (stuck.greedy_changes.value, stuck.model_changes.value) == (0, 0)
+    assert stuck.greedy.value == pytest.approx(stuck.repeat.value)
+    assert stuck.greedy_change.value == 0
 
 
 def test_the_seed_decides_what_is_drawn_and_nothing_else(

@@ -59,8 +59,8 @@ def _head(report: EvalReport) -> None:
         f"{percent(whole.drawn_change)}, none"
     )
     click.echo(
-        f"drawn at temperature 1 it changes the controller on {percent(whole.model_changes)} of frames, the human on "
-        f"{percent(whole.human_changes)}"
+        f"it changes the controller on {percent(whole.model_changes)} of frames if drawn at temperature 1, on "
+        f"{percent(whole.greedy_changes)} if the likeliest is taken; the human on {percent(whole.human_changes)}"
     )
 
 
@@ -169,8 +169,8 @@ def _sticks(report: EvalReport) -> None:
                 )
             )
     _table(
-        "Sticks: degrees and length off; missed: centred, the human's is out; strays: the other way round; * on frames "
-        "on which the human moves the stick",
+        "Sticks: degrees and length off; missed: centred, the human's is out; strays: the other way round; * on "
+        "frames on which the human moves the stick",
         ("", "by", "degrees", "length", "missed", "strays", "degrees*", "length*", "missed*", "strays*"),
         rows,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,11 +24,13 @@ from exphil_core.evaluation.report import (
     EvalReport,
     GameRow,
     GroupDifference,
+    Rate,
 )
 from exphil_core.evaluation.scoring import DIMENSIONS, Scores, score
 from exphil_core.evaluation.sums import Resampling
 from exphil_core.models.prior import GROUPS
 from exphil_core.replays.controller import PARTS
+from exphil_core.training.rates import COLLAPSED, RARE
 from exphil_core.training.reporter import Reporter
 
 ALL, CHANGE = figures.ALL, figures.CHANGE
@@ -119,7 +121,7 @@ def _judged(
 def _report(judged: _Judged, draw: Resampling, settings: EvalSettings, now: datetime) -> EvalReport:
     sums, heat = judged.scores.units, judged.scores.heat
     frames_U2 = sums["frames"]
-    rows = game_rows(judged)
+    rows, rates = game_rows(judged), figures.press_rates(sums, draw)
     data = _data(judged, rows, settings)
     return EvalReport(
         model=judged.model.facts,
@@ -132,13 +134,13 @@ def _report(judged: _Judged, draw: Resampling, settings: EvalSettings, now: date
         controller=figures.whole_controller(sums, draw),
         accuracy=figures.accuracies(sums, draw),
         buttons=figures.button_edges(sums, draw),
-        rates=figures.press_rates(sums, draw),
+        rates=rates,
         sticks=figures.sticks(sums, heat, draw),
         calibration=figures.calibrations(sums, draw),
         press_calibration=figures.press_calibrations(sums, draw),
         breakdown=breakdown(judged.scores, draw),
         games=rows,
-        warnings=tuple(_warnings(judged.model, data)),
+        warnings=(*_warnings(judged.model, data), *_collapsed(judged.model, rates)),
         seconds=judged.seconds,
         exphil_core=exphil_core.__version__,
         created_at=utc_text(now),
@@ -176,6 +178,17 @@ def _warnings(model: EvalModel, data: DataFacts) -> list[str]:
             + ("impossible" if data.games == 1 else "narrower than they should be")
         )
     return found
+
+
+def _collapsed(model: EvalModel, rates: Mapping[str, Rate]) -> list[str]:
+    """A warning of a model that has stopped to press what humans press, the first sign of a failed training."""
+    lost = [
+        f"{name} ({told:.2%} of frames, humans {share:.2%})"
+        for name, rate in rates.items()
+        for share, told in ((rate.human.value or 0.0, rate.model.value or 0.0),)
+        if share > RARE and told < COLLAPSED * share
+    ]
+    return [f"{model.facts.id} hardly presses {', '.join(lost)}"] if lost else []
 
 
 def game_rows(judged: _Judged) -> tuple[GameRow, ...]:

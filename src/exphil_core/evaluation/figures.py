@@ -88,6 +88,7 @@ def whole_controller(sums: UnitSums, draw: Resampling) -> WholeController:
         repeat=draw.ratio(frames - changes, frames),
         human_changes=draw.ratio(changes, frames),
         model_changes=draw.ratio(sums["drawn"][:, 2], frames),
+        greedy_changes=draw.ratio(sums["greedy"][:, 2], frames),
     )
 
 

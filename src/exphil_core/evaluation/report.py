@@ -92,9 +92,11 @@ class WholeController:
     drawn: Estimate
     drawn_change: Estimate
     repeat: Estimate
-    # Shares of frames on which the controller changes: the human's, and in the controllers drawn from the model.
+    # Shares of frames on which the controller changes: the human's, the one drawn from the model, the likeliest one.
+    # Where the last is near 0, a player that always takes the likeliest controller gets stuck.
     human_changes: Estimate
     model_changes: Estimate
+    greedy_changes: Estimate = Estimate(None)
 
 
 @attrs.frozen(kw_only=True)
