@@ -58,6 +58,8 @@ def test_killed_runs_end_in_the_same_bytes(backbone: str, demo_folder: Path, tmp
     straight = tmp_path / "straight"
     straight.mkdir()
     words = ["--replays", str(demo_folder), "--backbone", backbone, *SETTINGS]
+    if backbone == "mlp":
+        words += ["--batch-size", "500"]  # frames, not windows
     began = time.monotonic()
     process = exphil(straight, *words)
     _, said = process.communicate(timeout=300)

@@ -148,7 +148,10 @@ def finish_stem(folder: Path, scheme: NamedScheme, fields: NameFields, stem: str
         return stem
     registry = Registry(folder)
     with registry.lock():
-        final = _free(registry, _wanted(registry, scheme, fields, "minor"))
+        wanted = _wanted(registry, scheme, fields, "minor")
+        if stem == wanted:
+            return stem  # renamed before, and resumed since
+        final = _free(registry, wanted)
         # Unregistered before and after: a kill in between leaves it under the old name, to be resumed.
         journal.transact(folder, [journal.intent(folder, identity(stem), stem, final)], commit=lambda: None)
     return final

@@ -58,10 +58,11 @@ def save_state(folder: Path, tensors: Mapping[str, Tensor], record: Mapping[str,
     try:
         path = _written(folder, serial, tensors, record)
     except OSError:
-        if len(before) < 2:
+        if not drop_older(folder):
+            if not before:
+                with suppress(OSError):
+                    folder.rmdir()
             raise
-        for old in before[:-1]:
-            _remove(old)
         path = _written(folder, serial, tensors, record)
     for old in states(folder)[:-keep]:
         _remove(old)
@@ -76,7 +77,7 @@ def _written(folder: Path, serial: int, tensors: Mapping[str, Tensor], record: M
         try:
             save_file(dict(tensors), staged / TENSORS)
         except SafetensorError as error:  # what it makes of a full disk
-            raise OSError(f"{folder}: {error}") from None
+            raise _as_os_error(error, folder) from None
         _sync(staged / TENSORS)
         write_bytes(staged / RECORD, json_text(dict(record)).encode())
         files = {name: _facts(staged / name) for name in (TENSORS, RECORD)}
@@ -89,9 +90,24 @@ def _written(folder: Path, serial: int, tensors: Mapping[str, Tensor], record: M
     return target
 
 
+def _as_os_error(error: SafetensorError, folder: Path) -> OSError:
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    if found is None:
+        return OSError(f"{folder}: {error}")
+    return OSError(int(found[1]), os.strerror(int(found[1])), str(folder))
+
+
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def drop_older(folder: Path) -> bool:
+    """Let go of all states in `folder` but the newest, for room on a full disk. Says whether there were others."""
+    older = states(folder)[:-1]
+    for state in older:
+        _remove(state)
+    return bool(older)
 
 
 def _facts(path: Path) -> dict[str, Any]:
