@@ -41,6 +41,7 @@ test: lint
 
 test-all: $(STAMP)
 	-$(BIN)/python -m pip install --quiet --constraint constraints.txt wandb
+	-command -v chromium || command -v google-chrome || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq --yes chromium; }
 	$(PYTEST) -n 2 -m all_only
 
 format: $(STAMP)

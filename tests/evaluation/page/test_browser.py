@@ -27,7 +27,7 @@ from exphil_core.replays.items import no_items
 pytestmark = pytest.mark.all_only
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
 HOSTILE = "<img src=x onerror=\"document.title='run'\">&amp;'"
 FEW_ELEMENTS = 4000
 WIDE, NARROW = {"width": 1240, "height": 900}, {"width": 400, "height": 800}
