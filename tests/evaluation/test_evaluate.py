@@ -257,6 +257,16 @@ def test_a_model_that_has_stopped_pressing_is_named(
     assert "A (0.00% of frames, humans " in line
 
 
+def test_damaged_weights_are_told_as_such(
+    trained: dict[str, TrainedModel], manager: PluginManager, judge: Judge
+) -> None:
+    model = opened(trained["mlp"], manager)
+    with torch.no_grad():
+        model.policy.head.enter.weight[0, 0] = float("nan")
+    with pytest.raises(ExphilError, match=f"{model.facts.id}: the model gives chances that are no numbers"):
+        judge(model)
+
+
 def test_a_sample_is_drawn_after_everything_else(trained: dict[str, TrainedModel], judge: Judge) -> None:
     (report,) = judge(trained["gru"], max_files="2", seed=1).reports
     assert report.data.games == 2

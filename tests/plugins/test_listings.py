@@ -20,6 +20,7 @@ COMMANDS = (
     ["prune", "--help"],
     ["registry", "--help"],
     ["plot", "--help"],
+    ["eval", "--help"],
 )
 # Each command adds to what the ones before it imported, so that the first heavy one is the culprit.
 CODE = f"""

@@ -13,6 +13,7 @@ import torch
 
 import exphil_core
 from exphil_core.checkpoints.entry import utc_text
+from exphil_core.errors import ExphilError
 from exphil_core.evaluation import figures
 from exphil_core.evaluation.breakdown import breakdown, group_column, group_title
 from exphil_core.evaluation.games import EvalGames
@@ -113,6 +114,8 @@ def _judged(
         scores = score(
             policy, store, device, seed=settings.seed, streaming=settings.streaming, advance=advance
         )
+    except ExphilError as error:
+        raise ExphilError(f"{model.facts.id}: {error}") from None
     finally:
         reporter.finish()
     return _Judged(model=model, games=games, scores=scores, seconds=time.monotonic() - began)

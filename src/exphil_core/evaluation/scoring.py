@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from exphil_core.errors import ExphilError
 from exphil_core.evaluation.baselines import prior_of
 from exphil_core.evaluation.bins import HEAT_CELLS, HEAT_OF_AXIS, PRESS, SURE, bin_of
 from exphil_core.evaluation.situations import SITUATIONS
@@ -71,7 +72,7 @@ def score(
     """Score `policy` on every decision of `store`'s sides, which must hold one at least.
 
     With `streaming` it sees one frame at a time, through the path that plays. `seed` decides what is drawn.
-    `advance` is told how many rows are done.
+    `advance` is told how many rows are done. Raises ExphilError for a model whose chances are no numbers.
     """
     was_training = policy.training
     policy.eval()
@@ -90,6 +91,8 @@ def score(
             )
             watcher = Watcher(target_n6)
             loss_n6 = policy.head.loss(y_nH, target_n6, last_n6, watch=watcher)
+            if not torch.isfinite(loss_n6).all():
+                raise ExphilError("the model gives chances that are no numbers: its weights are damaged")
             greedy_n6 = policy.head.sample(y_nH, last_n6, temperature=0)
             drawn_n6 = policy.head.sample(y_nH, last_n6, generator=generator)
             sums.add(
