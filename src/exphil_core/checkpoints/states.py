@@ -86,7 +86,8 @@ def _written(folder: Path, serial: int, tensors: Mapping[str, Tensor], record: M
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
-    sync_folder(folder)
+    with suppress(OSError):  # it is there, if only as far as this system can tell
+        sync_folder(folder)
     return target
 
 
