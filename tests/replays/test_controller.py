@@ -14,7 +14,6 @@ from hypothesis.extra.numpy import arrays
 
 from exphil_core.melee.controller import BUTTONS
 from exphil_core.replays import controller as codec
-from exphil_core.replays.arrow import child, column
 from exphil_core.replays.slp import _parsed
 
 VALID_STICKS = np.argwhere(codec.STICK_CELLS)
@@ -107,11 +106,11 @@ def test_raw_sticks_of_real_humans_become_what_the_game_made_of_them(real_replay
         for player in parsed.start["players"]:
             if player["type"] != "Human":
                 continue
-            pre = child(child(child(child(parsed.frames, "ports"), player["port"]), "leader"), "pre")
-            raw_x, raw_y = (column(pre, f"raw_analog_{axis}") for axis in "xy")
+            pre = parsed.frames.field("ports").field(player["port"]).field("leader").field("pre")
+            raw_x, raw_y = (pre.field(f"raw_analog_{axis}").to_numpy() for axis in "xy")
             seen = codec.canonical_stick(raw_x / 80, raw_y / 80)
             for axis, steps in zip("xy", seen, strict=True):
-                processed = column(pre, "joystick", axis)
+                processed = pre.field("joystick").field(axis).to_numpy()
                 assert (np.rint(processed * 80) == steps).all(), f"{path.name} {axis}"
             rows += len(raw_x)
     assert rows > 100_000

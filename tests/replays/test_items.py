@@ -9,7 +9,6 @@ import pytest
 
 from exphil_core.errors import ReplayError
 from exphil_core.features.character import fighter_rows
-from exphil_core.replays.arrow import child
 from exphil_core.replays.game import Game
 from exphil_core.replays.items import ItemRows, no_items
 from exphil_core.replays.slp import _parsed, frame_rows, read_game
@@ -18,10 +17,10 @@ from exphil_core.replays.slp import _parsed, frame_rows, read_game
 def listed(path: Path, ports: list[int], rollback: str) -> list[tuple[object, ...]]:
     """(frame, type, owner, x, spawn id) of each owned item, by plain Python from peppi's own values."""
     frames = _parsed(path).frames
-    ids = np.asarray(child(frames, "id"))
+    ids = np.asarray(frames.field("id"))
     found = []
     for frame, row in enumerate(frame_rows(ids, rollback).tolist()):
-        for item in child(frames, "item")[row].as_py() or []:
+        for item in frames.field("item")[row].as_py() or []:
             if item["owner"] in ports:
                 owner = ports.index(item["owner"])
                 found.append((frame, item["type"], owner, np.float32(item["position"]["x"]), item["id"]))
@@ -90,8 +89,8 @@ def test_nothing_known_is_not_nothing_there() -> None:
 def test_all_of_an_items_fields_are_those_that_peppi_lists(real_replays: Path) -> None:
     path = next(real_replays.glob("games/sheik-mewtwo_BF_3.16.0_*.slp"))
     items, frames = read_game(path).items, _parsed(path).frames
-    rows = frame_rows(np.asarray(child(frames, "id")), "last").tolist()
-    listed = [item for row in rows for item in child(frames, "item")[row].as_py() or [] if item["owner"] >= 0]
+    rows = frame_rows(np.asarray(frames.field("id")), "last").tolist()
+    listed = [item for row in rows for item in frames.field("item")[row].as_py() or [] if item["owner"] >= 0]
     assert len(listed) > 1000
     misc = [[item["misc"][str(byte)] for byte in range(4)] for item in listed]
     assert items.misc.tolist() == misc

@@ -9,7 +9,6 @@ import pytest
 
 from exphil_core.melee import FIRST_FRAME
 from exphil_core.melee.stages import STADIUM_FORMS
-from exphil_core.replays.arrow import child
 from exphil_core.replays.game import NO_ACTION, STATE, Game
 from exphil_core.replays.slp import _parsed, frame_rows, read_game
 
@@ -26,8 +25,8 @@ def test_a_partner_is_there_until_it_dies_and_is_unknown_afterwards(real_replays
     assert np.isfinite(state[there, 0]).all()
     assert np.isnan(state[~there]).all()
     frames = _parsed(path).frames
-    follower = child(child(child(frames, "ports"), "P1"), "follower")
-    rows = frame_rows(np.asarray(child(frames, "id")), "last")[: len(game)]
+    follower = frames.field("ports").field("P1").field("follower")
+    rows = frame_rows(np.asarray(frames.field("id")), "last")[: len(game)]
     partners = [follower[row].as_py() for row in rows.tolist()]
     assert [partner is not None for partner in partners] == there.tolist()
     expected = [partner["post"]["position"]["x"] for partner in partners if partner is not None]

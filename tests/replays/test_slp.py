@@ -15,7 +15,6 @@ from exphil_core.errors import ReplayError
 from exphil_core.melee.characters import BY_NAME
 from exphil_core.melee.controller import BUTTONS
 from exphil_core.melee.stages import STAGES
-from exphil_core.replays.arrow import child, column
 from exphil_core.replays.controller import BUTTON_PART, valid
 from exphil_core.replays.fighters import DAMAGE_ACTIONS
 from exphil_core.replays.filters import GameFilter, select
@@ -209,11 +208,11 @@ def test_what_an_old_replay_lacks_is_unknown_not_zero(real_replays: Path) -> Non
 def test_state_is_what_peppi_itself_says(real_replays: Path) -> None:
     path = next(real_replays.glob("games/sheik-mewtwo_BF_3.16.0_*.slp"))
     game, frames = read_game(path), _parsed(path).frames
-    side = child(child(child(frames, "ports"), "P1"), "leader")
-    assert (game.state_TPF[:, 0, STATE["x"]] == column(side, "post", "position", "x")).all()
-    percent = column(side, "post", "percent")
+    post = frames.field("ports").field("P1").field("leader").field("post")
+    assert (game.state_TPF[:, 0, STATE["x"]] == post.field("position").field("x").to_numpy()).all()
+    percent = post.field("percent").to_numpy()
     assert (game.state_TPF[:, 0, STATE["percent"]] == np.trunc(percent)).all()
-    assert (game.action_TP[:, 0] == column(side, "post", "state")).all()
+    assert (game.action_TP[:, 0] == post.field("state").to_numpy()).all()
 
 
 def test_cpu_players_are_refused_unless_asked_for(real_replays: Path) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from exphil_core.errors import ReplayError
 from exphil_core.melee import FIRST_FRAME
 from exphil_core.melee.characters import UNKNOWN_INTERNAL
-from exphil_core.replays.arrow import child, column, valid
+from exphil_core.replays.arrow import Struct
 from exphil_core.replays.controller import Cells, chords_from_slippi, encode
 from exphil_core.replays.game import NO_ACTION, STATE, STATE_COLUMNS
 
@@ -80,88 +80,87 @@ def canonical_actions(actions: npt.NDArray[Any]) -> Actions:
     return known
 
 
-def read_fighter(side: Any, rows: npt.NDArray[np.intp]) -> tuple[States, Actions]:
-    """States (T, F) and actions (T,) of a leader or a partner at `rows`."""
-    post = child(side, "post")
-    actions = column(post, "state")
-    assert actions is not None  # in every version
-    action = canonical_actions(actions[rows])
-    # Column by column, so that all that follows works on consecutive numbers.
-    state = np.empty((len(STATE_COLUMNS), len(rows)), np.float32).T
+def read_fighters(sides: Sequence[Struct]) -> tuple[States, Actions]:
+    """States (T, P, F) and actions (T, P) of leaders."""
+    # Column by column, so that all that is done with them works on consecutive numbers; whoever wants rows puts
+    # these together once.
+    states = np.empty((len(sides), len(STATE_COLUMNS), len(sides[0])), np.float32).transpose(2, 0, 1)
+    actions = np.empty((len(sides), len(sides[0])), np.int16).T
+    for index, side in enumerate(sides):
+        _read(side, states[:, index], actions[:, index])
+    return states, actions
+
+
+def _read(side: Struct, state: States, action: Actions) -> None:
+    """Put a leader's or a partner's states into (T, F) and actions into (T,)."""
+    action[:] = canonical_actions(side.column("post", "state"))
     for name, path in _SOURCES.items():
-        source = column(post, *path)
-        state[:, STATE[name]] = np.nan if source is None else source.take(rows)
-    there = valid(side)
+        source = side.get("post", *path)
+        state[:, STATE[name]] = np.nan if source is None else source
+    there = side.valid()
     if there is not None:
-        absent = ~there[rows]
-        state[absent], action[absent] = np.nan, NO_ACTION
+        state[~there], action[~there] = np.nan, NO_ACTION
     # Outside of damage states any number may stand in for hit-stun.
     hitstun = state[:, _HITSTUN]
     hitstun[np.isinf(hitstun)] = np.nan
     canonical_state(state, action)
-    return state, action
 
 
 def read_partners(
-    sides: Sequence[Any], rows: npt.NDArray[np.intp]
+    seats: Sequence[Struct],
 ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.int16] | None]:
     """States (T, P, F) and actions (T, P) of both ports' partners; None where nobody has one."""
-    followers = [child(side, "follower") for side in sides]
+    followers = [seat.child("follower") for seat in seats]
     if all(follower is None for follower in followers):
         return None, None
-    state = np.full((len(rows), len(sides), len(STATE_COLUMNS)), np.nan, np.float32)
-    action = np.full((len(rows), len(sides)), NO_ACTION, np.int16)
+    shape = (len(seats[0]), len(seats))
+    states = np.full((*shape, len(STATE_COLUMNS)), np.nan, np.float32)
+    actions = np.full(shape, NO_ACTION, np.int16)
     for index, follower in enumerate(followers):
         if follower is not None:
-            state[:, index], action[:, index] = read_fighter(follower, rows)
-    return state, action
+            _read(follower, states[:, index], actions[:, index])
+    return states, actions
 
 
-def read_characters(side: Any) -> npt.NDArray[np.uint8]:
+def read_characters(side: Struct) -> npt.NDArray[np.uint8]:
     """Internal ids, frame by frame: Zelda and Sheik share one slot."""
-    characters = column(side, "post", "character")
-    assert characters is not None  # in every version
+    characters = side.column("post", "character")
     internal: npt.NDArray[np.uint8] = np.minimum(characters, UNKNOWN_INTERNAL).astype(np.uint8)
     return internal
 
 
-def refuse_implausible(side: Any, rows: npt.NDArray[np.intp]) -> None:
+def refuse_implausible(side: Struct) -> None:
     """Raise ReplayError where a leader or a partner holds what no game can: damaged bytes read as floats of any
     size, and one of 1e30 would make every weight of a model NaN."""
-    post, there = child(side, "post"), valid(side)
-    actions = column(post, "state")
-    assert actions is not None  # in every version
+    there = side.valid()
     for name, limit in PLAUSIBLE.items():
-        source = column(post, *_SOURCES[name])
+        source = side.get("post", *_SOURCES[name])
         if source is None:
             continue
-        # All versions of all frames at first: nearly every game is through with that.
-        if not (np.abs(source) > limit).any():
+        # Two numbers at first: nearly every column is through with that, NaN isn't.
+        if -limit <= source.min() and source.max() <= limit:
             continue
-        wild = np.abs(source[rows]) > limit
+        wild = np.abs(source) > limit
         if name == "hitstun":
-            wild &= _IN_DAMAGE[canonical_actions(actions[rows])]
+            wild &= _IN_DAMAGE[canonical_actions(side.column("post", "state"))]
         if there is not None:
-            wild &= there[rows]
+            wild &= there
         for row in np.flatnonzero(wild)[:1]:
-            raise ReplayError(f"damaged: {name} is {source[rows[row]]:g} in frame {row + FIRST_FRAME}")
+            raise ReplayError(f"damaged: {name} is {source[row]:g} in frame {row + FIRST_FRAME}")
 
 
-def read_controller(side: Any, rows: npt.NDArray[np.intp]) -> Cells:
+def read_controller(side: Struct) -> Cells:
     """Cells of the controller in force: physical buttons, processed analog parts.
 
     Physical triggers are garbage up to version 1.0.0 and drift at rest; the processed ones are right.
     """
-    pre = child(side, "pre")
 
-    def rowwise(*path: str) -> npt.NDArray[Any]:
-        found = column(pre, *path)
-        assert found is not None  # in every version
-        return np.asarray(found[rows])
+    def of(*path: str) -> npt.NDArray[Any]:
+        return side.column("pre", *path)
 
     return encode(
-        chords_from_slippi(rowwise("buttons_physical")),
-        (rowwise("joystick", "x"), rowwise("joystick", "y")),
-        (rowwise("cstick", "x"), rowwise("cstick", "y")),
-        rowwise("triggers"),
+        chords_from_slippi(of("buttons_physical")),
+        (of("joystick", "x"), of("joystick", "y")),
+        (of("cstick", "x"), of("cstick", "y")),
+        of("triggers"),
     )

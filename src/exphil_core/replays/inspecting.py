@@ -14,7 +14,7 @@ import numpy.typing as npt
 from exphil_core.errors import ReplayError
 from exphil_core.melee.characters import BY_EXTERNAL, BY_INTERNAL
 from exphil_core.melee.stages import BY_EXTERNAL as STAGES_BY_EXTERNAL
-from exphil_core.replays.arrow import child, column
+from exphil_core.replays.arrow import Struct
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.facts import FileFacts, PlayerFacts
 from exphil_core.replays.fighters import read_characters, read_controller, refuse_implausible
@@ -34,25 +34,24 @@ HASHED_FRAMES = 600
 
 @attrs.frozen(kw_only=True, eq=False)
 class Replay:
-    """A replay that was looked into. `parsed`, `rows` and the controllers (T, P, 6) in them are there where `facts`
-    name no reason."""
+    """A replay that was looked into. What peppi `parsed`, all `recorded` frames, those of them that were `played` and
+    the controllers (T, P, 6) in these are there where `facts` name no reason."""
 
     facts: FileFacts
     parsed: Any = None
-    rows: npt.NDArray[np.intp] | None = None
+    recorded: Struct | None = None
+    played: Struct | None = None
     controllers: Cells | None = None
 
     def game(self, rollback: str = "last") -> Game:
         """All frames. Raises ReplayError with the reason where the replay can't be trained on."""
-        facts, rows, controllers = self.facts, self.rows, self.controllers
-        if facts.reason is not None or rows is None:
+        facts, frames, controllers = self.facts, self.played, self.controllers
+        if facts.reason is not None or frames is None or controllers is None or self.recorded is None:
             raise ReplayError(facts.reason or "no frames")
-        frames, start = self.parsed.frames, self.parsed.start
+        start = self.parsed.start
         if rollback != "last":
-            rows = _frames(frames, start, rollback)
-            controllers = None
-        if controllers is None:
-            controllers = _controllers(frames, start, rows)
+            frames = _frames(self.recorded, start, rollback)
+            controllers = _controllers(frames, start)
         info = GameInfo(
             path=Path(facts.file),
             sha256=facts.sha256,
@@ -63,7 +62,7 @@ class Replay:
             rows=facts.rows,
             rolled_back=facts.rollback_rows,
         )
-        return build_game(self.parsed, rows, info, controllers)
+        return build_game(frames, start, info, controllers)
 
 
 def inspect(content: bytes, name: str, path: Path | None = None) -> Replay:
@@ -79,15 +78,16 @@ def inspect(content: bytes, name: str, path: Path | None = None) -> Replay:
         parsed = parse_replay(content, stream, path)
     except ReplayError as error:
         return Replay(facts=_unread(facts, stream, str(error)))
-    facts = attrs.evolve(facts, **_of_start(parsed.start), **_of_file(parsed))
+    recorded = Struct.of(parsed.frames)
+    facts = attrs.evolve(facts, **_of_start(parsed.start), **_of_file(parsed, recorded))
     try:
         _check_mode(parsed.start)
-        rows = _frames(parsed.frames, parsed.start, "last")
+        played = _frames(recorded, parsed.start, "last")
     except ReplayError as error:
         return Replay(facts=attrs.evolve(facts, reason=str(error)))
-    controllers = _controllers(parsed.frames, parsed.start, rows)
-    facts = attrs.evolve(facts, **_of_game(parsed, rows, controllers, facts.players))
-    return Replay(facts=facts, parsed=parsed, rows=rows, controllers=controllers)
+    controllers = _controllers(played, parsed.start)
+    facts = attrs.evolve(facts, **_of_game(parsed, played, controllers, facts.players))
+    return Replay(facts=facts, parsed=parsed, recorded=recorded, played=played, controllers=controllers)
 
 
 def _unread(facts: FileFacts, stream: Stream | None, reason: str) -> FileFacts:
@@ -111,44 +111,46 @@ def _of_start(start: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_file(parsed: Any) -> dict[str, Any]:
+def _of_file(parsed: Any, frames: Struct) -> dict[str, Any]:
     """What can be said even of games that can't be trained on."""
-    ids = column(parsed.frames, "id")
-    items = child(parsed.frames, "item")
+    ids, items = frames.get("id"), frames.ragged("item")
     count = 0 if ids is None else len(ids)
-    frames = 0 if ids is None else _distinct(ids)
+    distinct = 0 if ids is None else _distinct(ids)
     return {
         "date": str((parsed.metadata or {}).get("startAt") or ""),
         "end": ended(parsed.end),
-        "frames": frames,
+        "frames": distinct,
         "rows": count,
-        "rollback_rows": count - frames,
-        "item_rows": 0 if items is None else len(items.values),
+        "rollback_rows": count - distinct,
+        "item_rows": 0 if items is None else len(items[1]),
     }
 
 
 def _distinct(ids: npt.NDArray[np.int32]) -> int:
-    """How many frames there are; without a rollback they rise, and need no sorting."""
-    return len(ids) if (ids[1:] > ids[:-1]).all() else len(np.unique(ids))
+    """How many frames there are; only damaged files' need sorting."""
+    if (ids[1:] > ids[:-1]).all():
+        return len(ids)
+    first, last = int(ids.min()), int(ids.max())
+    return int((np.bincount(ids - first) > 0).sum()) if last - first < len(ids) else len(np.unique(ids))
 
 
-def _controllers(frames: Any, start: dict[str, Any], rows: npt.NDArray[np.intp]) -> Cells:
-    return np.stack([read_controller(side, rows) for side in _sides(frames, start)], axis=1)
+def _controllers(frames: Struct, start: dict[str, Any]) -> Cells:
+    # Each player's lie together, which is how they are gone through; the axes are those of a game.
+    cells: Cells = np.stack([read_controller(side) for side in _sides(frames, start)]).swapaxes(0, 1)
+    return cells
 
 
 def _of_game(
-    parsed: Any, rows: npt.NDArray[np.intp], controllers: Cells, players: tuple[PlayerFacts, ...]
+    parsed: Any, frames: Struct, controllers: Cells, players: tuple[PlayerFacts, ...]
 ) -> dict[str, Any]:
     """What two players' frames say. The number of frames is now that of the frames in which both are there."""
-    sides = _sides(parsed.frames, parsed.start)
-    won = winners(parsed.end, sides, rows, [player.port for player in players])
+    sides = _sides(frames, parsed.start)
+    won = winners(parsed.end, sides, [player.port for player in players])
     return {
-        "frames": len(rows),
+        "frames": len(frames),
         "game_hash": _game_hash(parsed.start, players, controllers),
         "players": tuple(
-            attrs.evolve(
-                player, shares=_shares(side, rows), idle=_idle(controllers[:, index]), won=won[index]
-            )
+            attrs.evolve(player, shares=_shares(side), idle=_idle(controllers[:, index]), won=won[index])
             for index, (player, side) in enumerate(zip(players, sides, strict=True))
         ),
     }
@@ -195,26 +197,24 @@ def _check_mode(start: dict[str, Any]) -> None:
         raise ReplayError(f"not a tournament stage (stage id {start['stage']})")
 
 
-def _sides(frames: Any, start: dict[str, Any], who: str = "leader") -> list[Any]:
-    ports = child(frames, "ports")
-    return [child(child(ports, seat["port"]), who) for seat in start["players"]]
+def _sides(frames: Struct, start: dict[str, Any], who: str = "leader") -> list[Struct]:
+    sides = [frames.child("ports", seat["port"], who) for seat in start["players"]]
+    return [side for side in sides if side is not None]
 
 
-def _frames(frames: Any, start: dict[str, Any], rollback: str) -> npt.NDArray[np.intp]:
-    """The row of each frame in which both players are there. Raises ReplayError for what no game can hold."""
-    ids = column(frames, "id")
+def _frames(recorded: Struct, start: dict[str, Any], rollback: str) -> Struct:
+    """The frames in which both players are there, each once. Raises ReplayError for what no game can hold."""
+    ids = recorded.get("id")
     if ids is None or len(ids) == 0:
         raise ReplayError("no frames")
     rows = frame_rows(ids, rollback)
-    sides = _sides(frames, start)
-    present = present_frames(sides, rows)
+    present = present_frames(_sides(recorded.at(rows), start))
     if present <= FIRST_ROW:
         raise ReplayError("cut short: ends before the players could move")
-    rows = rows[:present]
-    for side in (*sides, *_sides(frames, start, "follower")):
-        if side is not None:
-            refuse_implausible(side, rows)
-    return rows
+    frames = recorded.at(rows[:present])
+    for side in (*_sides(frames, start), *_sides(frames, start, "follower")):
+        refuse_implausible(side)
+    return frames
 
 
 def _game_hash(start: dict[str, Any], players: tuple[PlayerFacts, ...], controllers: Cells) -> str:
@@ -230,12 +230,12 @@ def _game_hash(start: dict[str, Any], players: tuple[PlayerFacts, ...], controll
     return digest.hexdigest()
 
 
-def _shares(side: Any, rows: npt.NDArray[np.intp]) -> dict[str, float]:
-    counts = np.bincount(read_characters(side)[rows])
+def _shares(side: Struct) -> dict[str, float]:
+    counts = np.bincount(read_characters(side))
     named = {
         BY_INTERNAL[i].name: count for i, count in enumerate(counts.tolist()) if count and i in BY_INTERNAL
     }
-    return {name: round(count / len(rows), 4) for name, count in named.items()}
+    return {name: round(count / len(side), 4) for name, count in named.items()}
 
 
 def _idle(cells_TC: Cells) -> int:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from exphil_core.errors import ReplayError
 from exphil_core.melee import FIRST_FRAME
-from exphil_core.replays.arrow import child, column
+from exphil_core.replays.arrow import Struct
 
 # Our field -> where Slippi keeps it, and as what we do. These came with items (3.0).
 _SOURCES: dict[str, tuple[tuple[str, ...], type]] = {
@@ -101,52 +101,46 @@ def no_items(frames: int, known: bool = False) -> ItemRows:
     return ItemRows(offset=np.zeros(frames + 1, np.int64), owner=owner, known=known, **nothing)
 
 
-def read_items(frames: Any, rows: npt.NDArray[np.intp], ports: Sequence[int]) -> ItemRows:
-    """Items of peppi's `frames` at `rows` (after rollbacks), owned by the players at `ports` (0 to 3)."""
-    ragged = child(frames, "item")
-    if ragged is None or child(ragged.values, "owner") is None:
-        return no_items(len(rows))
-    bounds = np.asarray(ragged.offsets).astype(np.int64)
-    starts, counts = bounds[rows], bounds[rows + 1] - bounds[rows]
-    picked = np.repeat(starts - np.r_[0, np.cumsum(counts)[:-1]], counts) + np.arange(counts.sum())
-    values = ragged.values
-    ports_of = column(values, "owner")
-    assert ports_of is not None
-    owner = np.full(len(picked), -1, np.int8)
+def read_items(frames: Struct, ports: Sequence[int]) -> ItemRows:
+    """Items of peppi's `frames` (after rollbacks), owned by the players at `ports` (0 to 3)."""
+    ragged = frames.ragged("item")
+    if ragged is None or (port_of := ragged[1].get("owner")) is None:
+        return no_items(len(frames))
+    owner = np.full(len(port_of), -1, np.int8)
     for fighter, port in enumerate(ports):
-        owner[ports_of[picked] == port] = fighter
-    kept = owner >= 0
-    frame, picked, owner = np.repeat(np.arange(len(rows)), counts)[kept], picked[kept], owner[kept]
-    picked, owner = _oldest_first(frame, picked, owner, column(values, "id"))
+        owner[port_of == port] = fighter
+    kept = np.flatnonzero(owner >= 0)
+    frame, values, owner = ragged[0][kept], ragged[1].at(kept), owner[kept]
+    values, owner = _oldest_first(frame, values, owner)
     fields: dict[str, Any] = {}
     for name, (path, dtype) in _SOURCES.items():
-        source = column(values, *path)
+        source = values.get(*path)
         if source is None:
-            return no_items(len(rows))
-        fields[name] = source[picked].astype(dtype)
+            return no_items(len(frames))
+        fields[name] = source.astype(dtype)
         if dtype is np.float32:
             fields[name][~np.isfinite(fields[name])] = np.nan
     np.trunc(fields["timer"], out=fields["timer"])
     _refuse_implausible(fields, frame)
-    misc = [column(values, "misc", str(byte)) for byte in range(MISC_BYTES)]
+    misc = [values.get("misc", str(byte)) for byte in range(MISC_BYTES)]
     if all(byte is not None for byte in misc):
-        fields["misc"] = np.stack([np.asarray(byte)[picked] for byte in misc], axis=1).astype(np.int16)
-    instance = column(values, "instance_id")
+        fields["misc"] = np.stack([np.asarray(byte) for byte in misc], axis=1).astype(np.int16)
+    instance = values.get("instance_id")
     if instance is not None:
-        fields["instance_id"] = instance[picked].astype(np.int32)
-    offset = np.searchsorted(frame, np.arange(len(rows) + 1))
+        fields["instance_id"] = instance.astype(np.int32)
+    offset = np.searchsorted(frame, np.arange(len(frames) + 1))
     return ItemRows(offset=offset.astype(np.int64), owner=owner, **fields)
 
 
 def _oldest_first(
-    frame: npt.NDArray[np.int64], picked: npt.NDArray[np.intp], owner: npt.NDArray[np.int8], ids: Any
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int8]]:
+    frame: npt.NDArray[np.intp], values: Struct, owner: npt.NDArray[np.int8]
+) -> tuple[Struct, npt.NDArray[np.int8]]:
     """Slippi lists items from the oldest to the newest in all real replays; nothing promises it."""
-    age = np.asarray(ids)[picked].astype(np.int64)
+    age = values.column("id").astype(np.int64)
     if ((np.diff(age) < 0) & (np.diff(frame) == 0)).any():
         order = np.lexsort((age, frame))
-        return picked[order], owner[order]
-    return picked, owner
+        return values.at(order), owner[order]
+    return values, owner
 
 
 def _refuse_implausible(fields: dict[str, Any], frame: npt.NDArray[np.int64]) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from exphil_core.replays.arrow import column
+from exphil_core.replays.arrow import Struct
 
 # Slippi's end methods in our words.
 _ENDS = {
@@ -23,9 +22,7 @@ def ended(end: dict[str, Any] | None) -> str:
     return _ENDS.get(end["method"], "") if end else ""
 
 
-def winners(
-    end: dict[str, Any] | None, sides: Sequence[Any], rows: npt.NDArray[np.intp], ports: Sequence[int]
-) -> Won:
+def winners(end: dict[str, Any] | None, sides: Sequence[Struct], ports: Sequence[int]) -> Won:
     """Whether each of the two players won.
 
     Who leaves loses; otherwise the last stocks decide, then (when time ran out) the lower percent. A game that
@@ -39,17 +36,15 @@ def winners(
         return (quitter != ports[0], quitter != ports[1]) if quitter in ports else UNKNOWN
     if end["method"] in ("NoContest", "Unresolved"):
         return UNKNOWN
-    stocks = [_last(side, rows, "stocks") for side in sides]
+    stocks = [_last(side, "stocks") for side in sides]
     if stocks[0] != stocks[1]:
         return stocks[0] > stocks[1], stocks[1] > stocks[0]
-    percent = [int(_last(side, rows, "percent")) for side in sides]
+    percent = [int(_last(side, "percent")) for side in sides]
     if end["method"] == "Time" and percent[0] != percent[1]:
         return percent[0] < percent[1], percent[1] < percent[0]
     return UNKNOWN
 
 
-def _last(side: Any, rows: npt.NDArray[np.intp], name: str) -> float:
-    values = column(side, "post", name)
-    assert values is not None  # in every version
-    value = float(values[rows[-1]])
+def _last(side: Struct, name: str) -> float:
+    value = float(side.column("post", name)[-1])
     return value if np.isfinite(value) else 0.0

@@ -68,9 +68,12 @@ class StoredGame:
 def pack(game: Game) -> StoredGame:
     """`game` in rows. `unpack` gives it back to the bit."""
     rows = np.zeros(len(game), ROW)
-    for field, attribute in _ROW_FIELDS.items():
-        rows[field] = getattr(game, attribute)
-    rows["item"] = game.items.offset[:-1]
+    rows["state"], rows["item"] = game.state_TPF, game.items.offset[:-1]
+    for fighter in (0, 1):
+        # Long loops over one fighter, and six cells at a time: all at once takes three times as long.
+        rows["action"][:, fighter] = game.action_TP[:, fighter]
+        rows["character"][:, fighter] = game.character_TP[:, fighter]
+        _six(rows["controller"][:, fighter])[:] = _six(np.ascontiguousarray(game.controller_TPC[:, fighter]))
     blocks = {name: getattr(game, name) for name in BLOCKS}
     return StoredGame(
         info=game.info,
@@ -79,6 +82,10 @@ def pack(game: Game) -> StoredGame:
         blocks={name: array for name, array in blocks.items() if array is not None},
         idle=idle_of(game),
     )
+
+
+def _six(cells_TC: npt.NDArray[np.uint8]) -> npt.NDArray[np.void]:
+    return cells_TC.view("V6")[:, 0]
 
 
 def arrays_of(stored: StoredGame) -> dict[str, npt.NDArray[Any]]:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from exphil_core.errors import ReplayError
 from exphil_core.melee import FIRST_FRAME
-from exphil_core.replays.arrow import child, valid
+from exphil_core.replays.arrow import Struct
 from exphil_core.replays.controller import Cells
-from exphil_core.replays.fighters import read_characters, read_fighter, read_partners
+from exphil_core.replays.fighters import read_characters, read_fighters, read_partners
 from exphil_core.replays.game import Game, GameInfo
 from exphil_core.replays.items import read_items
 from exphil_core.replays.parsing import parse as _parsed  # noqa: F401  (tests and benchmarks compare with it)
@@ -36,25 +36,25 @@ def read_game(path: Path, *, rollback: str = "last", any_player: bool = False) -
     return replay.game(rollback)
 
 
-def build_game(parsed: Any, rows: npt.NDArray[np.intp], info: GameInfo, controllers_TPC: Cells) -> Game:
-    """The game that stands in what peppi `parsed`, at `rows` (after rollbacks), in which both players are there and
-    have these controllers."""
-    frames, ports = parsed.frames, child(parsed.frames, "ports")
-    seats = [child(ports, f"P{player.port + 1}") for player in info.players]
-    sides = [child(seat, "leader") for seat in seats]
-    fighters = [read_fighter(side, rows) for side in sides]
-    partner_states, partner_actions = read_partners(seats, rows)
+def build_game(frames: Struct, start: dict[str, Any], info: GameInfo, controllers_TPC: Cells) -> Game:
+    """The game that stands in peppi's `frames` (after rollbacks), in which both players are there and have these
+    controllers; `start` is its start block."""
+    ports = [f"P{player.port + 1}" for player in info.players]
+    seats = [seat for port in ports if (seat := frames.child("ports", port)) is not None]
+    sides = [side for seat in seats if (side := seat.child("leader")) is not None]
+    states, actions = read_fighters(sides)
+    partner_states, partner_actions = read_partners(seats)
     return Game(
         info=info,
-        state_TPF=np.stack([state for state, _ in fighters], axis=1),
-        action_TP=np.stack([action for _, action in fighters], axis=1),
-        character_TP=np.stack([read_characters(side)[rows] for side in sides], axis=1),
+        state_TPF=states,
+        action_TP=actions,
+        character_TP=np.stack([read_characters(side) for side in sides]).T,
         controller_TPC=controllers_TPC,
-        items=read_items(frames, rows, [player.port for player in info.players]),
+        items=read_items(frames, [player.port for player in info.players]),
         partner_state_TPF=partner_states,
         partner_action_TP=partner_actions,
-        platform_TS=read_platforms(frames, rows, info.stage, info.version),
-        form_T=read_form(frames, rows, info.stage, parsed.start),
+        platform_TS=read_platforms(frames, info.stage, info.version),
+        form_T=read_form(frames, info.stage, start),
     )
 
 
@@ -63,6 +63,8 @@ def frame_rows(ids: npt.NDArray[np.int32], rollback: str) -> npt.NDArray[np.intp
     if ids.min() != FIRST_FRAME:
         raise ReplayError(f"not a normal game (frames start at {ids.min()}, not {FIRST_FRAME})")
     count = int(ids.max()) - FIRST_FRAME + 1
+    if count == len(ids) and (ids[1:] > ids[:-1]).all():
+        return np.arange(count)
     if count > len(ids):
         raise ReplayError(f"damaged: {count - len(np.unique(ids))} frames are missing")
     rows = np.full(count, -1, np.intp)
@@ -76,12 +78,7 @@ def frame_rows(ids: npt.NDArray[np.int32], rollback: str) -> npt.NDArray[np.intp
     return rows
 
 
-def present_frames(sides: list[Any], rows: npt.NDArray[np.intp]) -> int:
+def present_frames(sides: list[Struct]) -> int:
     """Frames until one of the players is gone (null rows); null must never become a value."""
-    count = len(rows)
-    for side in sides:
-        there = valid(side)
-        if there is not None:
-            gone = np.flatnonzero(~there[rows])
-            count = min(count, int(gone[0])) if len(gone) else count
-    return count
+    there = [valid for side in sides if (valid := side.valid()) is not None]
+    return min((int(valid.argmin()) for valid in there), default=len(sides[0]))

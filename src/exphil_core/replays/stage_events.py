@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exphil_core.melee.stages import BY_NAME, FORM_BY_SLIPPI, NORMAL_FORM, Stage
-from exphil_core.replays.arrow import child, column
+from exphil_core.replays.arrow import Struct
 
 EVENTS_SINCE = (3, 18, 0)
 # Slippi's number of a platform -> the index of its side; 0 is left for us.
@@ -25,57 +25,39 @@ Rows = npt.NDArray[np.intp]
 
 
 def read_platforms(
-    frames: Any, rows: Rows, stage: Stage, version: tuple[int, int, int]
+    frames: Struct, stage: Stage, version: tuple[int, int, int]
 ) -> npt.NDArray[np.float32] | None:
-    """Heights (T, 2) of Fountain of Dreams' left and right platforms at `rows`; None elsewhere or if not recorded."""
+    """Heights (T, 2) of Fountain of Dreams' left and right platforms; None elsewhere or if not recorded."""
     if stage is not BY_NAME["fountainofdreams"] or version < EVENTS_SINCE:
         return None
-    found = _events(frames, "fod_platform", rows)
+    found = frames.ragged("fod_platform")
     if found is None:
         return None
-    frame, values, picked = found
-    which, height = column(values, "platform"), column(values, "height")
-    assert which is not None
-    assert height is not None
-    which, height = which[picked], height[picked]
-    heights = np.empty((len(rows), 2), np.float32)
+    frame, values = found
+    which, height = values.column("platform"), values.column("height")
+    heights = np.empty((len(frames), 2), np.float32)
     for platform, side in enumerate(_SIDE_OF_PLATFORM):
         of_it = (which == platform) & (np.abs(height) < HIGHEST_PLATFORM)
         start = stage.platforms[side].height
-        heights[:, side] = _held(frame[of_it], height[of_it], start, len(rows))
+        heights[:, side] = _held(frame[of_it], height[of_it], start, len(frames))
     return heights
 
 
-def read_form(
-    frames: Any, rows: Rows, stage: Stage, start: Mapping[str, Any]
-) -> npt.NDArray[np.uint8] | None:
-    """Form (T,) that Pokémon Stadium has or is changing into at `rows`; None elsewhere or if not recorded.
+def read_form(frames: Struct, stage: Stage, start: Mapping[str, Any]) -> npt.NDArray[np.uint8] | None:
+    """Form (T,) that Pokémon Stadium has or is changing into in `frames`; None elsewhere or if not recorded.
 
     `start` is the game's start block, which says whether Stadium is frozen.
     """
     if stage is not BY_NAME["pokemonstadium"]:
         return None
     if start.get("is_frozen_ps"):
-        return np.full(len(rows), NORMAL_FORM, np.uint8)
-    found = _events(frames, "stadium_transformation", rows)
+        return np.full(len(frames), NORMAL_FORM, np.uint8)
+    found = frames.ragged("stadium_transformation")
     if found is None or tuple(start["slippi"]["version"]) < EVENTS_SINCE:
         return None
-    frame, values, picked = found
-    kinds = column(values, "type")
-    assert kinds is not None
-    forms = _FORMS[np.minimum(kinds[picked], len(_FORMS) - 1)]
-    return _held(frame, forms, NORMAL_FORM, len(rows)).astype(np.uint8)
-
-
-def _events(frames: Any, name: str, rows: Rows) -> tuple[Rows, Any, Rows] | None:
-    """Frames of the events called `name` (ascending), all their values, and the index of each among the values."""
-    ragged = child(frames, name)
-    if ragged is None:
-        return None
-    bounds = np.asarray(ragged.offsets).astype(np.intp)
-    starts, counts = bounds[rows], bounds[rows + 1] - bounds[rows]
-    picked = np.repeat(starts - np.r_[0, np.cumsum(counts)[:-1]], counts) + np.arange(counts.sum())
-    return np.repeat(np.arange(len(rows)), counts), ragged.values, picked
+    frame, values = found
+    forms = _FORMS[np.minimum(values.column("type"), len(_FORMS) - 1)]
+    return _held(frame, forms, NORMAL_FORM, len(frames)).astype(np.uint8)
 
 
 def _held(frame: Rows, value: npt.NDArray[Any], start: float, count: int) -> npt.NDArray[np.float32]:
