@@ -16,6 +16,8 @@ import pytest
 import torch
 
 from exphil_core.checkpoints.config_file import read_document
+from exphil_core.checkpoints.importing import import_models
+from exphil_core.checkpoints.registry import Registry
 from exphil_core.config.resolve import resolve
 from exphil_core.errors import ExphilError, UsageError
 from exphil_core.evaluation import steps, sums
@@ -25,7 +27,7 @@ from exphil_core.evaluation.models import EvalModel, open_model
 from exphil_core.evaluation.report import EvalReport
 from exphil_core.evaluation.scoring import score
 from exphil_core.models.policy import Policy
-from exphil_core.plugin_manager import PluginManager
+from exphil_core.plugin_manager import PluginManager, load_plugins
 from exphil_core.replays.slp import read_game
 from exphil_core.training.frames import build_store
 from exphil_core.training.reporter import SilentReporter
@@ -136,6 +138,27 @@ def test_any_of_its_files_will_do(
     model = trained["gru"]
     found = open_model(str(model.folder / f"{model.entry.id}{ending}"), "nowhere", manager, warned)
     assert found.facts == opened(model, manager).facts
+
+
+def test_an_imported_model_without_a_record_is_judged_and_its_games_are_not_known(
+    trained: dict[str, TrainedModel], manager: PluginManager, judge: Judge, tmp_path: Path
+) -> None:
+    model = trained["mlp"]
+    for ending in (".safetensors", "_policy.safetensors"):
+        shutil.copy(model.folder / f"{model.entry.id}{ending}", tmp_path / f"found{ending}")
+    folder = tmp_path / "checkpoints"
+    import_models(Registry(folder), tmp_path / "found.safetensors", temporal_backbones=())
+    found = open_model("found", str(folder), manager, warned)
+    assert (found.facts.delay, found.facts.features, found.trained_on) == (3, ("teleport",), None)
+    assert judge(found).reports[0].losses == judge(model).reports[0].losses
+    (folder / "found_policy.safetensors").unlink()
+    with pytest.raises(ExphilError, match="found: it has no policy file, and its config file doesn't say"):
+        open_model("found", str(folder), manager, warned)
+
+
+def test_a_policy_whose_plugin_is_missing_names_it(trained: dict[str, TrainedModel]) -> None:
+    with pytest.raises(ExphilError, match='the character feature "teleport" of exphil-char-mewtwo'):
+        opened(trained["mlp"], load_plugins(without=("exphil-char-mewtwo",)))
 
 
 def test_an_unfinished_run_is_judged_by_its_state(

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import attrs
 
 from exphil_core.checkpoints.config_file import read_document
 from exphil_core.checkpoints.files import POLICY, stem_of
+from exphil_core.checkpoints.needs import needed_features
 from exphil_core.checkpoints.registry import Registry
-from exphil_core.checkpoints.store import load_policy
+from exphil_core.checkpoints.store import load_policy, read_description
 from exphil_core.errors import ExphilError, UnknownName
 from exphil_core.evaluation.report import ModelFacts
 from exphil_core.features.character import ActiveFeature, active_features
-from exphil_core.features.schema import ObservationSchema, observation_schema, require_schema
+from exphil_core.features.schema import observation_schema, require_schema
 from exphil_core.models.policy import Policy, build_policy, parameter_count, policy_shape
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import expanded
 from exphil_core.training.checkpoint import Checkpoint, find_checkpoint
 
 Warn = Callable[[str], None]
+_Loaded = tuple[Policy, tuple[ActiveFeature, ...], int]
+# Settings that say what a network without a policy file is.
+_NEEDED = ("backbone", "hidden_sizes", "backbone_options", "head", "delay", "features")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -44,19 +47,20 @@ def open_model(wanted: str, checkpoints: str, manager: PluginManager, warn: Warn
     ExPhil makes.
     """
     found = find_checkpoint(wanted, checkpoints, flag="")
-    features = active_features(manager, found.settings["features"])
-    schema = observation_schema([feature.entry.spec for feature in features])
-    policy, file = _policy(found, manager, schema)
+    source = found.tensors_from
+    file = source.with_name(f"{stem_of(source.name) or source.name}{POLICY}")
+    loaded = _from_policy(file, manager) if file.is_file() else _from_weights(found, wanted, manager)
+    policy, features, delay = loaded
     return EvalModel(
         facts=ModelFacts(
             id=found.parent.id,
-            file=str(file),
+            file=str(file if file.is_file() else source),
             backbone=policy.shape.backbone,
             hidden_sizes=tuple(policy.shape.hidden_sizes),
             parameters=parameter_count(policy),
-            delay=int(found.settings["delay"]),
-            character=found.config.get("character"),
-            features=tuple(found.settings["features"]),
+            delay=delay,
+            character=found.config.get("character", policy.description.get("character")),
+            features=tuple(feature.entry.spec.name for feature in features),
             epochs=found.parent.epochs,
             registered_val_loss=found.val_loss,
         ),
@@ -69,29 +73,39 @@ def open_model(wanted: str, checkpoints: str, manager: PluginManager, warn: Warn
     )
 
 
-def _policy(found: Checkpoint, manager: PluginManager, schema: ObservationSchema) -> tuple[Policy, Path]:
-    """The policy file beside what was found, or else the weights in it."""
-    source = found.tensors_from
-    stem = stem_of(source.name) or source.name
-    beside = source.with_name(f"{stem}{POLICY}")
-    if beside.is_file():
-        return load_policy(beside, manager, schema)[0], beside
+def _from_policy(file: Path, manager: PluginManager) -> _Loaded:
+    description = read_description(file)
+    try:
+        features = needed_features(description, manager)
+    except ExphilError as error:
+        raise type(error)(f"{file.name}: {error}") from None
+    schema = observation_schema([feature.entry.spec for feature in features])
+    return load_policy(file, manager, schema)[0], features, int(description["delay"])
+
+
+def _from_weights(found: Checkpoint, wanted: str, manager: PluginManager) -> _Loaded:
+    """The policy of weights, or of a state, that have no policy file beside them."""
+    settings = found.settings
+    if missing := [name for name in _NEEDED if name not in settings]:
+        raise ExphilError(
+            f"{wanted}: it has no policy file, and its config file doesn't say what it is: {', '.join(missing)}"
+        )
+    features = active_features(manager, settings["features"])
+    schema = observation_schema([feature.entry.spec for feature in features])
     require_schema(found.observation, schema, found.parent.id)
-    settings: Any = found.settings
-    shape = policy_shape(
-        settings["backbone"], settings["hidden_sizes"], settings["backbone_options"], schema, settings["head"]
-    )
+    backbone, widths, options = (settings[name] for name in ("backbone", "hidden_sizes", "backbone_options"))
+    shape = policy_shape(backbone, widths, options, schema, settings["head"])
     policy = build_policy(manager, shape)
     try:
         policy.load_state_dict(found.tensors())
     except (RuntimeError, OSError) as error:
-        raise ExphilError(f"{source}: not the weights of {found.parent.id} ({error})") from error
-    return policy.eval(), source
+        raise ExphilError(f"{found.tensors_from}: not the weights of {found.parent.id} ({error})") from error
+    return policy.eval(), features, int(settings["delay"])
 
 
 def _trained_on(found: Checkpoint, checkpoints: str, warn: Warn) -> frozenset[str] | None:
     """Games that the model and those that it descends from were trained on; None if its files don't say."""
-    if found.tensors_from.name.endswith(POLICY):
+    if not found.games_known:
         return None
     games, registry, parent = (
         set(found.trained_on),

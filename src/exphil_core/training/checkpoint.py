@@ -32,7 +32,8 @@ INHERITED = (
 @attrs.frozen(kw_only=True, eq=False)
 class Checkpoint:
     """A trained model. `settings` are those of `INHERITED` that its files tell, `config` are all of its run's that
-    they do; games and sides (`HASH:FIGHTER:ROLLBACK`) are None where they don't say."""
+    they do; `games_known` says whether `trained_on` is all of its run's games, and held-out games and sides
+    (`HASH:FIGHTER:ROLLBACK`) are None where the files don't say."""
 
     parent: Parent
     settings: Mapping[str, Any]
@@ -40,6 +41,7 @@ class Checkpoint:
     tensors_from: Path
     trained_on: frozenset[str] = frozenset()  # hashes of games, as far as its files tell
     config: Mapping[str, Any] = attrs.field(factory=dict)
+    games_known: bool = False
     held_out_games: frozenset[str] | None = None
     held_out_sides: frozenset[str] | None = None
     val_loss: float | None = None
@@ -105,6 +107,7 @@ def _of_document(folder: Path, entry: ModelEntry, document: Mapping[str, Any], s
         tensors_from=folder / f"{stem}.safetensors",
         trained_on=frozenset(document["data"].get("training_games", ())),
         config=document["config"],
+        games_known="training_games" in document["data"],
         held_out_games=_hashes(document["results"].get("validation_games")),
         held_out_sides=_hashes(document["results"].get("validation_sides")),
         val_loss=entry.val_loss,
@@ -144,6 +147,7 @@ def _of_state(path: Path, stem: str) -> Checkpoint:
         tensors_from=path,
         trained_on=frozenset(record["data"]["training_games"]),
         config=record["run"]["config"],
+        games_known=True,
         held_out_games=_hashes(record["data"].get("held_out_games")),
         descends_from=before.id if before else None,
     )
