@@ -57,18 +57,21 @@ function column(stored) {
 const drawings = [];
 function canvas(className, label, draw, props) {
   const node = el("canvas", { class: className, role: "img", "aria-label": label, ...props });
-  const drawing = { node, width: 0, height: 0, redraw() {
+  // Asking for the size makes the browser lay the page out: only when that can have changed.
+  const drawing = { node, width: 0, height: 0, measure() {
     const box = node.getBoundingClientRect();
-    if (!box.width || !box.height) return;
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    drawing.width = box.width;
-    drawing.height = box.height;
-    const [wide, high] = [Math.round(box.width * ratio), Math.round(box.height * ratio)];
+    drawing.ratio = Math.min(window.devicePixelRatio || 1, 2);
+    [drawing.width, drawing.height] = [box.width, box.height];
+    const [wide, high] = [Math.round(box.width * drawing.ratio), Math.round(box.height * drawing.ratio)];
     if (node.width !== wide || node.height !== high) [node.width, node.height] = [wide, high];
+    drawing.redraw();
+  }, redraw() {
+    const { width, height, ratio } = drawing;
+    if (!width || !height) return;
     const context = node.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, box.width, box.height);
-    draw(context, box.width, box.height);
+    context.clearRect(0, 0, width, height);
+    draw(context, width, height);
   } };
   drawings.push(drawing);
   return drawing;
@@ -78,7 +81,7 @@ const fluids = new WeakMap();
 const sizes = new ResizeObserver((entries) => {
   for (const { target, contentRect } of entries) {
     const fluid = fluids.get(target);
-    if (!fluid) drawings.find((drawing) => drawing.node === target).redraw();
+    if (!fluid) drawings.find((drawing) => drawing.node === target).measure();
     else if (contentRect.width && Math.abs(contentRect.width - fluid.width) >= 1) {
       fluid.width = contentRect.width;
       target.replaceChildren(fluid.draw(Math.round(contentRect.width)));

@@ -13,6 +13,7 @@
   page.append(...curvesSection(history), ...lossSection(report), ...stickSection(report), ...buttonSection(report),
     ...calibrationSection(report), ...breakdownSection(report), ...gameSection(report, view),
     el("footer", {}, `Intervals: ${count(report.bootstrap.samples)} bootstrap samples of games. This page holds everything that it shows and loads nothing.`));
+  for (const drawing of drawings) drawing.measure();
   watchSizes();
   if (shown) shown.start();
   document.documentElement.dataset.ready = "yes";

@@ -119,11 +119,14 @@ function rollDrawing(game, state) {
     let top = 2;
     for (const button of SHOWN_BUTTONS) {
       name(button, top + 7);
+      g.fillStyle = colour.model;
       for (let u = first; u <= last; u++) {
         const p = pressChance(game, u, button);
-        if (p > 0.01) { g.fillStyle = faded(colour.model, Math.pow(p, 0.6)); g.fillRect(X(u), top, px + 0.3, 14); }
-        if (isHeld(game, u, button)) { g.fillStyle = colour.human; g.fillRect(X(u), top + 4.5, px + 0.3, 5); }
+        if (p > 0.01) { g.globalAlpha = Math.pow(p, 0.6); g.fillRect(X(u), top, px + 0.3, 14); }
       }
+      g.globalAlpha = 1;
+      g.fillStyle = colour.human;
+      for (let u = first; u <= last; u++) if (isHeld(game, u, button)) g.fillRect(X(u), top + 4.5, px + 0.3, 5);
       g.strokeStyle = colour.line;
       g.beginPath(); g.moveTo(GUTTER, top + 15); g.lineTo(w, top + 15); g.stroke();
       top += 16;
@@ -133,10 +136,14 @@ function rollDrawing(game, state) {
       const Y = (v) => top + high / 2 - v * (high / 2 - 3);
       g.strokeStyle = colour.line;
       g.beginPath(); g.moveTo(GUTTER, Y(0)); g.lineTo(w, Y(0)); g.stroke();
-      for (let u = first; u <= last; u++) for (const cell of likeliest(game, u, stick)) {
-        g.fillStyle = faded(colour.model, Math.pow(cell[2], 0.7));
-        g.fillRect(X(u), Y(cell[which]) - 2.5, px + 0.3, 5);
+      g.fillStyle = colour.model;
+      const cells = game.model[stick], kept = cells.chance.width, steps = which ? cells.y : cells.x;
+      for (let i = first * kept; i < (last + 1) * kept; i++) {
+        if (!cells.chance[i]) continue;
+        g.globalAlpha = Math.pow(cells.chance[i] / 255, 0.7);
+        g.fillRect(X(Math.floor(i / kept)), Y(game.axis[steps[i]]) - 2.5, px + 0.3, 5);
       }
+      g.globalAlpha = 1;
       g.strokeStyle = colour.human;
       g.lineWidth = 2;
       g.beginPath();

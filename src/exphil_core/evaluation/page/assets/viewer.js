@@ -81,13 +81,13 @@ function viewer(view) {
         button("◀", "one frame back", () => stop(state.t - 1)), button("▶", "one frame on", () => stop(state.t + 1)),
         button("« surprise", "previous surprise", previous), button("surprise »", "next surprise", next), speed, at),
       el("div", { class: "players" }, ...players.map((card) => card.node))),
-    el("div", { class: "card" }, el("h3", {}, "This frame"), pad.node, chances.node),
+    el("div", { class: "card" }, el("h3", {}, "This frame"), pad.node, chances.node,
+      el("div", { class: "keys" }, ...[["K", "play"], ["← →", "a frame"], ["Shift ← →", "10 frames"], ["PgUp PgDn", "a second"], ["N P", "surprises"], [", .", "speed"]]
+        .map(([key, does]) => el("span", {}, el("kbd", {}, key), " " + does)))),
     el("div", { class: "card wide" },
       el("div", { class: "legend" }, el("span", { class: "of-human" }, "the player"), el("span", { class: "of-model" }, "what the model expected"), el("span", { class: "of-foe" }, "the opponent")),
       overview.node, el("p", { class: "note under" }, "The whole game: percent of both, a dot for each stock lost; below, the model's surprise."),
-      roll.node, el("p", { class: "note under" }, "The seconds around this frame, controller part by part: the stronger the blue, the likelier. Drag any of these, or use the keys:"),
-      el("div", { class: "keys" }, ...[["K", "play"], ["← →", "a frame"], ["Shift ← →", "10 frames"], ["PgUp PgDn", "a second"], ["N P", "surprises"], [", .", "speed"]]
-        .map(([key, does]) => el("span", {}, el("kbd", {}, key), " " + does)))));
+      roll.node, el("p", { class: "note under" }, "The seconds around this frame, part by part: the stronger the blue, the likelier. Drag any of these, click, or use the keys.")));
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
