@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from exphil_core.errors import UsageError
 from exphil_core.evaluation.report import GameRow
+from exphil_core.melee import FRAMES_PER_SECOND
 
-# Shorter games hardly show anything.
-LONG_ENOUGH = 20 * 60
+# Frames of a side: shorter games hardly show anything.
+LONG_ENOUGH = 20 * FRAMES_PER_SECOND
 SHOWN_NAMES = 5
 
 
@@ -53,7 +54,7 @@ def _matching(files: Sequence[str], wanted: str) -> list[int]:
 
 def _typical(games: Sequence[GameRow]) -> GameRow:
     unseen = [game for game in games if not game.trained_on] or list(games)
-    long = [game for game in unseen if game.frames >= LONG_ENOUGH]
+    long = [game for game in unseen if game.frames >= LONG_ENOUGH * len(game.scored)]
     if not long:
         return max(unseen, key=lambda game: game.frames)
     return sorted(long, key=lambda game: game.loss)[len(long) // 2]
