@@ -417,13 +417,14 @@ def test_hostile_names_are_shown_and_not_run(
     assert page.locator("img").count() == 0
 
 
-def test_an_evaluation_without_a_game_or_intervals_is_a_page_all_the_same(
-    opened: Open, made_up_report: EvalReport, tmp_path: Path
+@pytest.mark.parametrize("unknown", [("low", "high"), ("low", "high", "value")], ids=["intervals", "values"])
+def test_an_evaluation_without_a_game_that_knows_little_is_a_page_all_the_same(
+    opened: Open, made_up_report: EvalReport, tmp_path: Path, unknown: tuple[str, ...]
 ) -> None:
     def without(value: Any) -> Any:
         if isinstance(value, dict):
             return {
-                name: None if name in ("low", "high") and "frames" not in value else without(inner)
+                name: None if name in unknown and "frames" not in value else without(inner)
                 for name, inner in value.items()
             }
         return [without(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -29,6 +29,9 @@ def test_short_games_and_known_ones_are_taken_only_where_there_are_no_others() -
     short = row("short.slp", 2.0, frames=300)
     assert choose_game((*known, row("new.slp", 9.0)), None).file == "new.slp"
     assert choose_game((*GAMES, short, short), None).file == "middle.slp"
+    # 15 seconds of each of two players.
+    both = attrs.evolve(row("both.slp", 2.0, frames=1800), scored=(0, 1))
+    assert choose_game((both, both, row("long.slp", 9.0)), None).file == "long.slp"
     assert choose_game((row("tiny.slp", 2.0, frames=100), short), None).file == "short.slp"
     assert choose_game(known, None).file == "middle.slp"
 
