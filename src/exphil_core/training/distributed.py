@@ -173,19 +173,23 @@ class Ranks(Team):
     def _notes(self) -> dict[int, tuple[str, str]]:
         """What ranks that left have said, by rank: all but one of them, or the first that says more than that it
         lost another."""
-        notes: dict[int, tuple[str, str]] = {}
+        notes = {self.rank: (LOST, "")}
         until = time.monotonic() + NOTES_SECONDS
-        # The store is rank 0's own where no launcher keeps one: it may be gone as well.
-        with suppress(RuntimeError):
-            while len(notes) < self.world - 1 and time.monotonic() < until:
-                for rank in set(range(self.world)) - notes.keys():
-                    if self._store.check([_note(rank)]):
-                        status, reason = json.loads(self._store.get(_note(rank)))
-                        notes[rank] = status, reason
-                        if status != LOST:
-                            return notes
-                time.sleep(POLL_SECONDS)
-        return notes
+        while True:
+            for rank in set(range(self.world)) - notes.keys():
+                try:
+                    if not self._store.check([_note(rank)]):
+                        continue
+                    status, reason = json.loads(self._store.get(_note(rank)))
+                except RuntimeError:
+                    # The store is rank 0's own where no launcher keeps one: that is who is gone.
+                    return {other: (LOST, "") for other in range(1, self.world)}
+                notes[rank] = status, reason
+                if status != LOST:
+                    return notes
+            if len(notes) >= self.world - 1 or time.monotonic() > until:
+                return notes
+            time.sleep(POLL_SECONDS)
 
     def leave(self, status: str, reason: str = "") -> None:
         if self._gone:
