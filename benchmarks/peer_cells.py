@@ -133,7 +133,7 @@ class _Ways:
         return columns
 
     def _logp(self, part: int) -> Tensor:
-        logits_mV = self.head._part_logits(part, self.z, self.last[self.frame], self.chosen)
+        logits_mV = self.head.part_logits(part, self.z, self.last[self.frame], self.chosen)
         return torch.log_softmax(logits_mV.double(), dim=1)
 
     def _choose(self, part: int, member_mV: Tensor, logp_mV: Tensor | None = None) -> None:
@@ -147,7 +147,7 @@ class _Ways:
         )
         self.weight, self.frame = weight_mV[row, value], self.frame[row]
         self.chosen = [*(column[row] for column in self.chosen), value]
-        self.z = self.head._tell(part, self.z[row], value, self.last[self.frame])
+        self.z = self.head.tell(part, self.z[row], value, self.last[self.frame])
 
     def _total(self) -> Tensor:
         """Log-probability (n,) of the cells so far."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +13,9 @@ from exphil_core.plugin_manager import PluginManager, load_plugins
 from exphil_core.replays.game import Game
 from exphil_core.replays.slp import read_game
 from exphil_core.sandbox import make_replays
+
+if TYPE_CHECKING:
+    from exphil_core.models.policy import Policy
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -46,3 +51,45 @@ def real_replays() -> Path:
     if not (folder / "MANIFEST.csv").is_file():
         pytest.skip(f"no real replays in {folder}; set EXPHIL_REPLAYS")
     return folder
+
+
+@pytest.fixture(scope="session")
+def made_policy(manager: PluginManager) -> Callable[..., Policy]:
+    """``made_policy("gru", features=("teleport",), delay=2)``: a small policy with weights everywhere, as if trained,
+    and with its description."""
+    import torch
+
+    from exphil_core.checkpoints.needs import BACKBONE, FEATURES, plugins_json
+    from exphil_core.features.schema import observation_schema
+    from exphil_core.models.policy import build_policy, policy_shape
+    from exphil_core.replays.controller import PARTS
+
+    def make(
+        backbone: str = "gru",
+        *,
+        features: tuple[str, ...] = (),
+        delay: int = 0,
+        hidden: tuple[int, ...] = (24, 24),
+        **description: Any,
+    ) -> Policy:
+        entries = [manager.get(FEATURES, name) for name in features]
+        schema = observation_schema([entry.spec for entry in entries])
+        generator = torch.Generator().manual_seed(5)
+        torch.manual_seed(5)
+        policy = build_policy(manager, policy_shape(backbone, hidden, {}, schema)).eval()
+        with torch.no_grad():
+            for weight in policy.parameters():
+                weight += 0.1 * torch.randn(weight.shape, generator=generator)
+        origins = [(BACKBONE, manager.get(BACKBONE, backbone)), *((FEATURES, entry) for entry in entries)]
+        policy.description = {
+            "observation": schema.as_json(),
+            "controller": {"parts": list(PARTS)},
+            "delay": delay,
+            "character": None,
+            "plugins": plugins_json(origins),
+            "total_epochs": 1,
+            **description,
+        }
+        return policy
+
+    return make

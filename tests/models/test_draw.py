@@ -53,14 +53,14 @@ def expected(head: PolicyHead, y: Tensor, last: Tensor, temperature: float, unif
     """The same, by the functions that score."""
     z, chosen = head.enter(y), []
     for part in range(len(PARTS)):
-        logits = head._part_logits(part, z, last, chosen)
+        logits = head.part_logits(part, z, last, chosen)
         if temperature == 0:
             value = logits.argmax(dim=1)
         else:
             sums = torch.softmax(logits.double() / temperature, dim=1).cumsum(dim=1)
             value = (sums <= uniform[:, part, None]).sum(dim=1).clamp(max=logits.shape[1] - 1)
         chosen.append(value)
-        z = head._tell(part, z, value, last)
+        z = head.tell(part, z, value, last)
     return torch.stack(chosen, dim=1)
 
 

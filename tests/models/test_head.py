@@ -60,7 +60,7 @@ def test_probabilities_of_each_part_sum_to_one_and_none_is_given_to_impossible_s
     z = head.enter(torch.randn(1, WIDTH))
     for main_x in (0, 30, 58, 116):
         chosen = [torch.tensor([0]), torch.tensor([main_x])]
-        chances = torch.softmax(head._part_logits(2, z, last, chosen), dim=1)[0].detach().numpy()
+        chances = torch.softmax(head.part_logits(2, z, last, chosen), dim=1)[0].detach().numpy()
         assert chances.sum() == pytest.approx(1, abs=1e-5)
         assert (chances[~STICK_CELLS[main_x]] == 0).all()
         assert (chances[STICK_CELLS[main_x]] > 0).all()

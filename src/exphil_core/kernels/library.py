@@ -5,8 +5,10 @@ Shapes: B batch, T frames, E channels, N states a channel, K taps, C checkpoints
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -148,6 +150,17 @@ def force_kernel(variant: str | None) -> None:
         if got.kernel is None and variant != OFF:
             raise BuildError(f"the kernel {variant} can't be had here: {got.why}")
     _forced[:] = [variant] if variant else []
+
+
+@contextlib.contextmanager
+def without_kernel() -> Iterator[None]:
+    """Meanwhile, only what torch itself has: for who looks at a computation to write it down in another form."""
+    before = list(_forced)
+    _forced[:] = [OFF]
+    try:
+        yield
+    finally:
+        _forced[:] = before
 
 
 def kernel() -> Kernel | None:

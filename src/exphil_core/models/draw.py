@@ -158,7 +158,7 @@ def _by_kernel(
 
 
 def _logits(head: HeadWeights, index: int, z_nZ: Tensor, last: Cells, chosen: Cells, lanes: Cells) -> Floats:
-    """As `PolicyHead._part_logits`."""
+    """As `PolicyHead.part_logits`."""
     part = head.parts[index]
     seen_nZ = gelu_(F.layer_norm(z_nZ, *part.norm))
     sum_nV: Floats = F.linear(seen_nZ, *part.logits).numpy()

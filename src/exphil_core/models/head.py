@@ -92,7 +92,7 @@ class PolicyHead(nn.Module):
             self._buffer(f"base_{part}").copy_(torch.from_numpy(base))
             self._buffer(f"odds_{part}").copy_(torch.as_tensor(odds))
 
-    def _part_logits(self, part: int, z_nZ: Tensor, last_n6: Tensor, chosen: list[Tensor]) -> Tensor:
+    def part_logits(self, part: int, z_nZ: Tensor, last_n6: Tensor, chosen: list[Tensor]) -> Tensor:
         """Unnormalised log-probabilities (n, V) of a part, given the parts chosen before it."""
         z_nZ = F.gelu(self.norms[part](z_nZ))
         last_n = last_n6[:, part]
@@ -102,7 +102,7 @@ class PolicyHead(nn.Module):
             x_n, last_x_n = chosen[part - 1], last_n6[:, part - 1]
             base_nV, odds_n = base[x_n], odds[x_n] * (x_n == last_x_n)
         else:
-            base_nV, odds_n = base.expand(len(last_n), -1), odds.expand(len(last_n))
+            base_nV, odds_n = base.expand(last_n.shape[0], -1), odds.expand(last_n.shape[0])
         index_n1 = last_n[:, None]
         at_last_n1 = base_nV.gather(1, index_n1)
         # log(m + r) - log m: what the repeat adds at the last value.
@@ -116,7 +116,8 @@ class PolicyHead(nn.Module):
             return logits_nV.masked_fill(~self._buffer("possible")[chosen[part - 1]], IMPOSSIBLE)
         return logits_nV
 
-    def _tell(self, part: int, z_nZ: Tensor, value_n: Tensor, last_n6: Tensor) -> Tensor:
+    def tell(self, part: int, z_nZ: Tensor, value_n: Tensor, last_n6: Tensor) -> Tensor:
+        """What the parts after `part` see, once it has its value (n,)."""
         if not self.told or part + 1 == len(PARTS):
             return z_nZ
         changed_n = (value_n != last_n6[:, part]).long()
@@ -142,12 +143,12 @@ class PolicyHead(nn.Module):
         chosen: list[Tensor] = []
         for part in range(len(PARTS)):
             value_n = target_n6[:, part]
-            logits_nV = self._part_logits(part, z_nZ, last_n6, chosen).float()
+            logits_nV = self.part_logits(part, z_nZ, last_n6, chosen).float()
             if watch is not None:
                 watch(part, logits_nV)
             losses.append(_cross_entropy(logits_nV, value_n, smoothing))
             chosen.append(value_n)
-            z_nZ = self._tell(part, z_nZ, value_n, last_n6)
+            z_nZ = self.tell(part, z_nZ, value_n, last_n6)
         return torch.stack(losses, dim=1)
 
     def _weights_for_drawing(self) -> HeadWeights:
@@ -202,14 +203,14 @@ class PolicyHead(nn.Module):
         z_nZ = self.enter(y_nH)
         chosen: list[Tensor] = []
         for part in range(len(PARTS)):
-            logits_nV = self._part_logits(part, z_nZ, last_n6, chosen).float()
+            logits_nV = self.part_logits(part, z_nZ, last_n6, chosen).float()
             if temperature == 0:
                 value_n = logits_nV.argmax(dim=1)
             else:
                 chances_nV = torch.softmax(logits_nV / temperature, dim=1)
                 value_n = torch.multinomial(chances_nV, 1, generator=generator)[:, 0]
             chosen.append(value_n)
-            z_nZ = self._tell(part, z_nZ, value_n, last_n6)
+            z_nZ = self.tell(part, z_nZ, value_n, last_n6)
         return torch.stack(chosen, dim=1)
 
 
