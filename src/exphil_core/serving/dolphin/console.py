@@ -23,6 +23,7 @@ _CONNECTIONS = 4
 _PIPE_SECONDS = 30.0
 # Asked to end, Dolphin closes its replay; then it is killed.
 _END_SECONDS = 3.0
+_READER_SECONDS = 5.0
 
 
 class DolphinGone(ExphilError):
@@ -139,7 +140,23 @@ class RunningDolphin:
                 with contextlib.suppress(OSError):
                     controller.disconnect()
         self.console.controllers.clear()
+        self._end_reader()
         self.console.stop()
+
+    def _end_reader(self) -> None:
+        """End libmelee's process that reads from Dolphin. libmelee itself would wait for ever if more is read than it
+        asked for, as the reader waits for somebody to take it."""
+        stream = self.console._slippstream
+        stream.interrupt()
+        reader, until = stream._worker, time.monotonic() + _READER_SECONDS
+        while reader is not None and reader.pid is not None and reader.is_alive():
+            try:
+                if stream._buffer.poll(0.05):
+                    stream._buffer.recv_bytes()
+            except (EOFError, OSError):
+                reader.join(0.05)
+            if time.monotonic() > until:
+                reader.kill()
 
 
 def console_options(settings: DolphinSettings) -> dict[str, Any]:

@@ -182,8 +182,7 @@ class Menus:
             return
         seat.x, seat.y = seat.x + _SPEED * _way(x), seat.y + _SPEED * _way(y)
         if "A" in pad.pressed:
-            places = {self._dice.randrange(_NOBODY): _RANDOM_SLOT, **_SLOTS}
-            _choose(seat, places)
+            _choose(seat, {self._dice.randrange(_NOBODY): _RANDOM_SLOT})
         elif "START" in pad.pressed and seat.character != _NOBODY:
             self._typing, self._selection, self.code = True, _FIRST_KEY, ""
 

@@ -57,6 +57,3 @@ class Pad:
             else:
                 raise ValueError(f"port {self.port}: unknown command {line!r}")
         self.pressed |= self.buttons - held
-
-    def close(self) -> None:
-        os.close(self._file)

@@ -21,6 +21,8 @@ from exphil_core.testing.fake_dolphin.menus import GAME, Menus
 from exphil_core.testing.fake_dolphin.pads import Pad
 from exphil_core.testing.fake_dolphin.stream import Recording, Served, message, served
 
+# Two minutes: MenuHelper needs ten seconds, and longer where it waits for a random character.
+_MENU_FRAMES = 7200
 _HELLO_SECONDS, _PIPE_SECONDS, _ORPHAN_SECONDS = 30.0, 30.0, 20.0
 
 
@@ -93,7 +95,7 @@ class Server:
 
     def _through(self, menus: Menus) -> None:
         """The menus, until the game begins."""
-        while menus.scene != GAME:
+        for _ in range(_MENU_FRAMES):
             self._frame(message("menu_event", payload=base64.b64encode(menus.event()).decode()), "menu")
             before = menus.scene
             menus.step(self._pads)
@@ -101,6 +103,10 @@ class Server:
                 pad.pressed.clear()
             if menus.scene != before:
                 self.say("scene", scene=menus.scene)
+            if menus.scene == GAME:
+                break
+        else:
+            sys.exit("nobody finds the way through the menus")
         seats = {port: menus.seats[port] for port in (*self._pads, *self._humans)}
         self.say(
             "chosen",
@@ -218,6 +224,8 @@ class Server:
 
     def leave(self) -> None:
         """Tell the client, as a program does that ends by itself."""
+        with contextlib.suppress(Gone):
+            self._take()
         if self._peer is not None:
             self._peer.disconnect()
             self._host.flush()
@@ -226,8 +234,6 @@ class Server:
     def linger(self) -> None:
         """Dolphin doesn't end because a spectator has left: it is ended."""
         self.say("end")
-        for pad in self._pads.values():
-            pad.close()
         until = time.perf_counter() + _ORPHAN_SECONDS
         while time.perf_counter() < until:
             self._host.service(50)
