@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ import click
 from exphil_core import __version__
 from exphil_core.errors import ExphilError
 from exphil_core.plugin_manager import PluginManager, load_plugins
+from exphil_core.training.launch import follows
 
 # command -> (module:attribute, the line that `exphil --help` shows)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -101,7 +103,7 @@ def manager_of(ctx: click.Context) -> PluginManager:
     root = ctx.find_root()
     if root.obj is None:
         root.obj = load_plugins(without=root.params.get("no_plugin", ()))
-        for problem in root.obj.problems:
+        for problem in () if follows() else root.obj.problems:
             click.echo(f"exphil: {problem}", err=True)
     manager: PluginManager = root.obj
     return manager
@@ -109,6 +111,9 @@ def manager_of(ctx: click.Context) -> PluginManager:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run `exphil` and exit. Status: 0 done, 1 the user can fix it, 2 wrong usage, 130 interrupted."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # Names of files and tags of players may hold what a terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(args))
 
 
@@ -149,6 +154,8 @@ def run(args: list[str] | None = None) -> int:
 
 def _complain(error: click.ClickException) -> None:
     """One line, with the command whose help would say more."""
+    if follows():
+        return
     ctx = getattr(error, "ctx", None)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)

@@ -204,7 +204,7 @@ class TrainConfig:
         group=TRAINING,
         rule=at_least(1),
         default_text="32 windows (temporal) or 1024 frames",
-        help="Examples a step: windows for a temporal backbone, single frames for others.",
+        help="Examples a step, of all ranks together: windows for a temporal backbone, single frames for others.",
     )
     lr: float = option(1e-3, group=TRAINING, rule=above(0, 10), help="Peak learning rate of AdamW.")
     schedule: str = option(

@@ -183,7 +183,7 @@ class Ranks(Team):
                     status, reason = json.loads(self._store.get(_note(rank)))
                 except RuntimeError:
                     # The store is rank 0's own where no launcher keeps one: that is who is gone.
-                    return {other: (LOST, "") for other in range(1, self.world)}
+                    return dict.fromkeys(range(1, self.world), (LOST, ""))
                 notes[rank] = status, reason
                 if status != LOST:
                     return notes

@@ -39,6 +39,11 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch:
     return launch
 
 
+def follows(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether another process was started with the same words and says what there is to say of them."""
+    return environment.get("WORLD_SIZE", "1") != "1" and environment.get("RANK", "0") != "0"
+
+
 def _number(environment: Mapping[str, str], name: str) -> int:
     text = environment.get(name, "")
     if not text.isdecimal():
