@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -108,3 +112,40 @@ def test_a_sample_is_cached_of_the_seed_that_training_will_draw(
     capsys.readouterr()
     assert rows[0] == rows[1]
     assert any(other != rows[0] for other in rows[2:])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are text")
+def test_names_that_are_no_text_are_scanned_listed_and_known_again(
+    scan: Any, demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, game = tmp_path / "odd", min(demo_folder.glob("*.slp")).read_bytes()
+    folder.mkdir()
+    name = os.fsdecode(b"caf\xe9.slp")
+    (folder / name).write_bytes(game)
+    (folder / os.fsdecode(b"\xff.slp")).write_bytes(b"no replay")
+    first = scan(folder)
+    assert first["total"]["games"] == 1
+    assert [Path(row["file"]).name for row in first["replays"]] == [name, os.fsdecode(b"\xff.slp")]
+    monkeypatch.setattr(archives.Unpacker, "each", None)
+    assert scan(folder, "--parquet", tmp_path / "x.parquet") == first
+    assert parquet.read_table(tmp_path / "x.parquet")["file"][0].as_py().endswith("caf\\udce9.slp")
+    words = [sys.executable, "-m", "exphil_core", "replays", "scan", str(folder), "--files"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "EXPHIL_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(words, capture_output=True, env=environment, check=True)
+    assert b".slp: unreadable: I/O error" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+def test_pipes_and_devices_are_named_and_not_read_for_ever(
+    scan: Any, demo_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "odd"
+    shutil.copytree(demo_folder, folder)
+    os.mkfifo(folder / "pipe.slp")
+    os.mkfifo(folder / "pipe.zip")
+    (folder / "zeros.slp").symlink_to("/dev/zero")
+    found = scan(folder)
+    assert found["total"]["games"] == 6
+    reasons = {Path(row["file"]).name: row["left_out"] for row in found["replays"] if row["left_out"]}
+    assert reasons["pipe.slp"] == reasons["zeros.slp"] == "unreadable: not a regular file"
+    assert reasons["pipe.zip"].startswith("unreadable: the archive can't be read: ")

@@ -85,8 +85,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def json_text(value: Any) -> str:
-    """`value` as this package writes JSON: indented, readable, NaN refused, newline at the end."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """`value` as this package writes JSON: indented, readable, NaN refused, newline at the end. What is no UTF-8 in
+    the name of a file is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_json(path: Path, value: Any, *, locked: bool = False) -> None:

@@ -11,8 +11,9 @@ import click
 
 
 def print_json(value: Any) -> None:
-    """Indented JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Indented JSON on stdout. What is no UTF-8 in the name of a file is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    click.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
 def shown(value: object) -> str:

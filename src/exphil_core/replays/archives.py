@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -41,6 +43,7 @@ UNPACKING_ERRORS = (
 def members(archive: ReplayFile) -> list[ReplayFile]:
     """The replays in `archive`, in the order they lie in. Raises ExphilError if it can't be listed."""
     try:
+        _check_regular(archive.path)
         listed = (
             _listed_7z(archive.path)
             if archive.path.lower().endswith(SEVEN_ZIP)
@@ -160,7 +163,20 @@ def _on_disk(file: ReplayFile) -> bytes:
     if is_archive(file.path):
         raise ReplayError(f"unreadable: {_why_not_listed(file)}")
     _check_size(file.size)
-    return Path(file.path).read_bytes()
+    _check_regular(file.path)
+    with Path(file.path).open("rb") as opened:
+        content = opened.read(LARGEST + 1)
+    _check_size(len(content))
+    return content
+
+
+def _check_regular(path: str) -> None:
+    """Refuse what is called like a file and would be read for ever: pipes and devices."""
+    mode = os.stat(path).st_mode  # noqa: PTH116  (a million times)
+    if stat.S_ISDIR(mode):
+        raise ReplayError("unreadable: a folder that can't be looked into")
+    if not stat.S_ISREG(mode):
+        raise ReplayError("unreadable: not a regular file")
 
 
 def _why_not_listed(archive: ReplayFile) -> str:

@@ -53,7 +53,7 @@ class ReplayIndex:
 
     def facts(self, file: ReplayFile) -> FileFacts | None:
         """What is known of `file` as it is now; None if nothing is."""
-        key = (file.path, file.member, file.size, file.mtime_ns, FACTS_VERSION)
+        key = _key(file)
         try:
             row = self._connection.execute(_FIND, key).fetchone()
             return FileFacts.from_json(json.loads(row[0])) if row else None
@@ -65,11 +65,7 @@ class ReplayIndex:
 
     def record(self, known: Iterable[tuple[ReplayFile, FileFacts]]) -> None:
         """Keep the facts of a chunk of files, all or none. Those of files without bytes to read are not kept."""
-        rows = [
-            (file.path, file.member, file.size, file.mtime_ns, FACTS_VERSION, facts.as_text())
-            for file, facts in known
-            if facts.sha256
-        ]
+        rows = [(*_key(file), _text(facts.as_text())) for file, facts in known if facts.sha256]
         try:
             self._put(rows)
         except sqlite3.OperationalError as error:
@@ -117,6 +113,16 @@ class ReplayIndex:
         for path, target in ((self.path, aside), (_journal(self.path), _journal(aside))):
             with contextlib.suppress(OSError):  # another process was faster, or nothing is there
                 path.replace(target)
+
+
+def _key(file: ReplayFile) -> tuple[str, str, int, int, int]:
+    return _text(file.path), _text(file.member), file.size, file.mtime_ns, FACTS_VERSION
+
+
+def _text(value: str) -> str:
+    """As SQLite takes it: names of files may hold bytes that are no UTF-8. In JSON, what stands for them then is its
+    own way to write them."""
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 def _journal(path: Path) -> Path:

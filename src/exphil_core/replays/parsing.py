@@ -28,13 +28,22 @@ def parse_replay(content: bytes, stream: Stream | None, path: Path | None = None
 
 def _parsed_or_cut(content: bytes, stream: Stream | None, path: Path | None = None) -> Any:
     try:
-        return parse(path) if path is not None else parse_bytes(content)
+        return parse(path) if path is not None and _is_text(path) else parse_bytes(content)
     except ReplayError as error:
         if stream is None:
             raise
         with contextlib.suppress(ReplayError):
             return parse_bytes(whole_frames(stream))
         raise error
+
+
+def _is_text(path: Path) -> bool:
+    """Whether Rust can be given `path`: names of files may hold bytes that are no UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parse(path: str | Path) -> Any:

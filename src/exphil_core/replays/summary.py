@@ -99,7 +99,15 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], anonymous: bool) -> No
     from pyarrow import parquet
 
     table = pyarrow.Table.from_pylist(
-        [{**row, "players": [_listed_shares(player) for player in row["players"]]} for row in rows],
+        [
+            {
+                **row,
+                # Parquet's text is UTF-8, which names of files need not be.
+                "file": row["file"].encode("utf-8", "backslashreplace").decode(),
+                "players": [_listed_shares(player) for player in row["players"]],
+            }
+            for row in rows
+        ],
         schema=_schema(anonymous),
     )
     temporary = path.with_name(f".{path.name[:100]}{TEMPORARY}parquet")
