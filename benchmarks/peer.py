@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +86,22 @@ def sides(games: list[Game]) -> list[Cells]:
     return [game.controller_TPC[:, side] for game in games for side in humans(game)]
 
 
-def read_games(folder: Path) -> Games:
-    """Training and held-out games. Version 1.0.0 is beyond slippi-ai's reader."""
+def read_games(folder: Path, trial: Sequence[str] = ()) -> Games:
+    """Training and held-out games. Version 1.0.0 is beyond slippi-ai's reader.
+
+    With `trial`, endings of names, those games are held out of the training games, and the comparison's own four are
+    not read: settings are chosen on these.
+    """
     training, held_out = [], []
+    endings = tuple(trial) or HELD_OUT
     for path in sorted(folder.glob("*.slp")):
         try:
             game = read_game(path, any_player=True)
         except ReplayError:
             continue
-        if game.info.version >= (2, 0, 0):
-            (held_out if path.stem.endswith(HELD_OUT) else training).append(game)
+        if game.info.version < (2, 0, 0) or (trial and path.stem.endswith(HELD_OUT)):
+            continue
+        (held_out if path.stem.endswith(endings) else training).append(game)
     return training, held_out
 
 
@@ -159,7 +165,7 @@ def new_policy(config: TrainConfig, store: EveryFrame) -> Policy:
     for cells, last in store.targets_of(store.examples()):
         counts.add(cells, last)
     policy.head.set_prior(counts.prior())
-    set_dropout(policy.backbone, config.dropout)
+    set_dropout(policy, config.dropout)
     return policy
 
 
@@ -325,6 +331,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--name", default="peer", help="of the results' files")
     parser.add_argument("--speed", nargs="*", metavar="BACKBONE", help="only speed at equal size")
+    parser.add_argument(
+        "--trial", nargs="+", default=[], metavar="NAME", help="hold these out instead, to choose settings"
+    )
     parser.add_argument("--baselines", action="store_true", help="only the baselines")
     return parser.parse_args()
 
@@ -333,7 +342,7 @@ def main() -> None:
     given = arguments()
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
-    games = read_games(given.games)
+    games = read_games(given.games, given.trial)
     base = baselines(*games)
     frames = sum(len(side) for side in sides(games[0]))
     print(f"{frames:,} frames of {len(sides(games[0]))} sides to train on; marginal: {brief(base['marginal'])}; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from exphil_core.features.schema import NO_ITEM, observation_schema
+from exphil_core.models.backbones.base import set_dropout
 from exphil_core.models.embedding import EMPTY_LAST, WIDTHS, Embedding
 
 SCHEMA = observation_schema()
@@ -45,3 +46,13 @@ def test_an_empty_slot_stays_nothing() -> None:
     for table in EMPTY_LAST:
         assert (made.tables[table].weight[-1] == 0).all(), table
     assert next(size for _, size, table in IDS if table == "item") - 1 == NO_ITEM
+
+
+def test_dropout_drops_of_what_is_seen_in_training_only() -> None:
+    made = embedding()
+    floats, ids = torch.randn(4, SCHEMA.float_count), torch.ones(4, len(IDS), dtype=torch.long)
+    plain = made(floats, ids)
+    assert set_dropout(made, 0.5) == 1
+    dropped = made(floats, ids)
+    assert 0.2 < (dropped == 0).float().mean() < 0.8
+    assert torch.equal(made.eval()(floats, ids), plain)

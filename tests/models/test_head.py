@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from exphil_core.models.backbones.base import set_dropout
 from exphil_core.models.head import PART_GROUPS, PolicyHead
 from exphil_core.models.prior import GROUPS, ControllerPrior, fit_prior
 from exphil_core.replays.controller import CELL_COUNTS, PARTS, STICK_CELLS, valid
@@ -116,3 +117,17 @@ def test_low_temperature_samples_close_to_greedy(prior: ControllerPrior) -> None
     greedy = head.sample(hidden, last, temperature=0.0)
     assert (cold == greedy).all(dim=1).float().mean() > 0.9
     assert (hot == greedy).all(dim=1).float().mean() < 0.5
+
+
+def test_dropout_drops_of_what_the_head_knows_in_training_only(
+    controllers: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], prior: ControllerPrior
+) -> None:
+    head = make_head(prior, trained=True)
+    target, last = (torch.from_numpy(cells[:50].astype(np.int64)) for cells in controllers)
+    y = torch.randn(50, WIDTH)
+    plain = head.loss(y, target, last)
+    assert set_dropout(head, 0.5) == 1
+    assert torch.equal(head.loss(y, target, last), plain)
+    head.train()
+    first, second = head.loss(y, target, last), head.loss(y, target, last)
+    assert ((first != plain).any(dim=0) & (first != second).any(dim=0)).all()

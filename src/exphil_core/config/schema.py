@@ -159,7 +159,10 @@ class TrainConfig:
         help="Whether each part of the controller is predicted given the parts before it, or alone.",
     )
     dropout: float = option(
-        0.0, group=MODEL, rule=share(), help="Share of each layer's output dropped at random in training."
+        0.0,
+        group=MODEL,
+        rule=share(),
+        help="Share of what embedding, each layer and head give that is dropped at random in training.",
     )
     features: tuple[str, ...] = option(
         (),

@@ -25,13 +25,15 @@ class Embedding(nn.Module):
         self.parts = tuple((table, at[0], at[-1] + 1) for table, at in zip(sizes, of_table, strict=True))
         width = float_count + sum(WIDTHS[table] for _, _, table in ids)
         self.project = nn.Linear(width, output_size)
+        self.dropout = nn.Dropout(0.0)
         self.output_size = output_size
 
     def forward(self, floats: Tensor, ids: Tensor) -> Tensor:
         looked_up = [
             self.tables[table](ids[..., first:stop]).flatten(-2) for table, first, stop in self.parts
         ]
-        return nn.functional.gelu(self.project(torch.cat([floats, *looked_up], dim=-1)))
+        seen: Tensor = self.dropout(nn.functional.gelu(self.project(torch.cat([floats, *looked_up], dim=-1))))
+        return seen
 
 
 def _table(size: int, width: int, empty_last: bool) -> nn.Embedding:

@@ -46,6 +46,7 @@ class PolicyHead(nn.Module):
         self._drawing: tuple[tuple[int, ...], HeadWeights] | None = None
         self.enter = nn.Linear(input_size, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in PARTS)
+        self.dropout = nn.Dropout(0.0)
         self.logits = nn.ModuleList(nn.Linear(width, cells) for cells in CELL_COUNTS)
         # How much more (or less) likely than the prior says is the last value repeated?
         self.copies = nn.ModuleList(nn.Linear(width, 1) for _ in PARTS)
@@ -94,7 +95,7 @@ class PolicyHead(nn.Module):
 
     def part_logits(self, part: int, z_nZ: Tensor, last_n6: Tensor, chosen: list[Tensor]) -> Tensor:
         """Unnormalised log-probabilities (n, V) of a part, given the parts chosen before it."""
-        z_nZ = F.gelu(self.norms[part](z_nZ))
+        z_nZ = self.dropout(F.gelu(self.norms[part](z_nZ)))
         last_n = last_n6[:, part]
         added_nV = self.logits[part](z_nZ)
         base, odds = self._buffer(f"base_{part}"), self._buffer(f"odds_{part}")

@@ -119,8 +119,10 @@ def prepare(
     policy.head.set_prior(prior)
     if set_dropout(policy.backbone, config.dropout) == 0 and config.dropout:
         reporter.line(
-            f"warning: --dropout {config.dropout:g}: backbone {config.backbone} has no dropout layers"
+            f"warning: --dropout {config.dropout:g} reaches embedding and head only: backbone {config.backbone} has "
+            "no dropout layers"
         )
+    set_dropout(policy, config.dropout)
     if config.temporal and config.window_size > LONG_WINDOW:
         reporter.line(f"window_size {config.window_size}: {step_memory(run, policy, schema)}")
     return Prepared(

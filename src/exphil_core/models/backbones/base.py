@@ -36,8 +36,8 @@ class Backbone(nn.Module):
 def set_dropout(module: nn.Module, share: float) -> int:
     """Make every `nn.Dropout` in `module` drop `share` of its values in training; how many there are.
 
-    The built-in backbones have one after each layer, at 0 until somebody asks for more; a plugin's backbone takes
-    part in `--dropout` by having some too.
+    Embedding and head have one, the built-in backbones one after each layer, at 0 until somebody asks for more; a
+    plugin's backbone takes part in `--dropout` by having some too.
     """
     layers = [part for part in module.modules() if isinstance(part, nn.Dropout)]
     for layer in layers:
