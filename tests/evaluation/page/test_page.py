@@ -19,6 +19,7 @@ from exphil_core.errors import ReplayError
 from exphil_core.evaluation.page.columns import KINDS, column, values_of
 from exphil_core.evaluation.page.page import as_text, page_of
 from exphil_core.evaluation.page.view import view_of
+from exphil_core.evaluation.page.write import shown_side
 from exphil_core.evaluation.report import EvalReport
 from exphil_core.evaluation.timeline import Timeline, timeline
 from exphil_core.features.schema import observation_schema
@@ -198,6 +199,17 @@ def test_ten_minutes_are_a_few_megabytes(made_up_report: EvalReport, line: Timel
     a_frame = (len(text) - len(without)) / len(line)
     assert a_frame * 36_000 < 5e6
     assert len(without) < 200_000
+
+
+def test_a_human_is_shown_before_a_cpu_player(line: Timeline, made_up_report: EvalReport) -> None:
+    row, info = made_up_report.games[0], line.game.info
+    first, second = info.players
+    cpu_first = (attrs.evolve(first, human=False), attrs.evolve(second, human=True))
+    game = attrs.evolve(line.game, info=attrs.evolve(info, players=cpu_first))
+    assert row.scored == (0, 1)
+    assert shown_side(row, game) == 1
+    assert shown_side(row, line.game) == 0
+    assert shown_side(attrs.evolve(row, scored=(0,)), game) == 0
 
 
 # Moving platforms, Randall, a changing stage, a partner, items, an old version without any.

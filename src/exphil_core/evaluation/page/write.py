@@ -34,12 +34,13 @@ def write_page(
     device: torch.device,
 ) -> GameRow:
     """Write the page of `report` to `path`, atomically, with the timeline of the game that `wanted` means (see
-    `choose_game`): of its first side that was judged. `config` says where the games are. Returns the game shown."""
+    `choose_game`) as `shown_side` sees it. `config` says where the games are. Returns the game shown."""
     row = choose_game(report.games, wanted)
+    game = read_again(row, config)
     line = timeline(
         model.policy.to(device),
-        read_again(row, config),
-        row.scored[0],
+        game,
+        shown_side(row, game),
         delay=model.facts.delay,
         features=model.features,
         device=device,
@@ -47,6 +48,11 @@ def write_page(
     text = page_of(report, line, file=row.file, history=history_of(model, checkpoints))
     write_bytes(path, text.encode("utf-8"))
     return row
+
+
+def shown_side(row: GameRow, game: Game) -> int:
+    """The first human side that was judged, or else the first one."""
+    return next((side for side in row.scored if game.info.players[side].human), row.scored[0])
 
 
 def read_again(row: GameRow, config: TrainConfig) -> Game:

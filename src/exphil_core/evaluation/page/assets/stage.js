@@ -139,9 +139,12 @@ function drawStage({ g, X, Y, s }, game, t) {
     g.lineTo(X(right) - g.lineWidth / 2, Y(height) + g.lineWidth / 2);
     g.stroke();
   };
+  // What Stadium changes into has platforms of its own, which nobody has measured for us: its usual ones go pale.
+  g.globalAlpha = stage.forms && !["normal", "unknown"].includes(stage.form_names[stage.forms[t]]) ? 0.25 : 1;
   stage.platforms.forEach(([height, left, right], i) => {
     flat(left, right, stage.heights && i < 2 ? stage.heights[t * 2 + i] / stage.heights.scale : height);
   });
+  g.globalAlpha = 1;
   if (stage.randall) {
     const frames = stage.randall.length / 2, at = (((t + game.first_frame) % frames) + frames) % frames;
     const [left, height] = [stage.randall[at * 2], stage.randall[at * 2 + 1]].map((v) => v / stage.randall.scale);
