@@ -159,6 +159,21 @@ def test_a_character_s_model_is_judged_as_that_character(
     assert len(report(out)["breakdown"]["character"]) > 1
 
 
+def test_models_of_two_characters_are_compared_on_every_side(
+    evaluate: Eval, models: dict[str, TrainedModel], tmp_path: Path
+) -> None:
+    for name, fighter in ((GRU, "fox"), (MLP, "marth")):
+        config = json.loads((models[name].folder / f"{name}_config.json").read_text())
+        config["config"]["character"] = fighter
+        (tmp_path / f"{name}_config.json").write_text(json.dumps(config))
+        shutil.copy(models[name].folder / f"{name}_policy.safetensors", tmp_path)
+    files = [str(tmp_path / f"{name}_policy.safetensors") for name in (GRU, MLP)]
+    status, out, err = evaluate(*files, "--replays", "REPLAYS", "--json")
+    assert status == 0
+    assert "--character: the models were trained with fox, marth; taking every human side" in err
+    assert [model["data"]["sides"] for model in report(out)["models"]] == [12, 12]
+
+
 def test_streaming_gives_the_same_figures(evaluate: Eval) -> None:
     found = [
         report(evaluate(GRU, "--replays", "REPLAYS", "--held-out", "--json", *more)[1])

@@ -280,6 +280,14 @@ def test_a_model_that_has_stopped_pressing_is_named(
     assert "A (0.00% of frames, humans " in line
 
 
+def test_idle_stretches_are_never_decisions(
+    trained: dict[str, TrainedModel], manager: PluginManager, short_folder: Path
+) -> None:
+    config = resolve(manager, flags={"replays": (str(short_folder),), "drop_idle": "false"}).config
+    (games,) = games_for([opened(trained["gru"], manager)], config, SilentReporter())
+    assert games.store.drop_idle
+
+
 def test_damaged_weights_are_told_as_such(
     trained: dict[str, TrainedModel], manager: PluginManager, judge: Judge
 ) -> None:

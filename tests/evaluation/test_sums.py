@@ -98,6 +98,9 @@ def test_runs_add_what_lies_side_by_side() -> None:
     found.add("x", runs, runs.summed(values))
     assert found["x"][4].tolist() == [0 + 2 + 10, 1 + 3 + 11]
     assert found["x"][1].tolist() == [4 + 6 + 8, 5 + 7 + 9]
+    together = UnitSums(np.array([0, 0, 1, 1, 0]))
+    together.add("x", runs, runs.summed(values))
+    assert together["x"].tolist() == [values.sum(axis=0).tolist(), [0, 0]]
     place = np.array([0, 2, 2, -1, 0, 1])
     counted = runs.counted(place, 3, (None, values[:, 1]))
     assert counted[0].tolist() == [[1, 1], [0, 0], [1, 3]]
