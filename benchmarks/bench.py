@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from data import figures as data_figures
+from everything import figures as everything_figures
 from timing import ROUNDS, interleaved, seconds
 
 from exphil_core.checkpoints.atomic import write_json
@@ -155,6 +156,7 @@ def main(target: Path) -> None:
         files = make_replays(Path(scratch) / "replays", games=8, minutes=1.5, seed=0)
         result["registry_of_10000_models"] = registry(Path(scratch))
         result["data"] = data_figures(find_replays([str(files[0].parent)]), Path(scratch))
+        result["train_with_states_metrics_loggers_vs_without"] = everything_figures(Path(scratch), manager)
         for backbone in BACKBONES:
             flags = {
                 "replays": tuple(map(str, files)), "backbone": backbone, "threads": "1", "batch_size":

@@ -27,10 +27,10 @@ from exphil_core.training.reporter import SilentReporter
 from exphil_core.training.run import train
 from exphil_core.training.validation import validate
 
-BATCHES = {"mlp": 1024, "gru": 32, "mamba": 32}
+BATCHES = {"mlp": 1024, "gru": 32}
 EPOCHS, ROUNDS = 2, 3
 # That is a state every few seconds; nobody needs that many.
-SAVE_EVERY = 50
+SAVE_EVERY = 25
 
 
 def without(run: ResolvedConfig, manager: PluginManager) -> None:
@@ -61,7 +61,7 @@ def _seconds(work: Callable[[], object]) -> tuple[float, float]:
 
 def figures(scratch: Path, manager: PluginManager) -> dict[str, Any]:
     """The rate with everything on against that without, for each backbone."""
-    files = make_replays(scratch / "everything", games=24, minutes=1.5, seed=1)
+    files = make_replays(scratch / "everything", games=10, minutes=1, seed=1)
     result = {}
     for backbone, batch in BATCHES.items():
         flags = {
