@@ -30,6 +30,7 @@ MODULES = {
     "exphil_naming_schemes": "weekly_names",
     "exphil_pruning_strategies": "keep_daily",
     "exphil_loggers": "csv_log",
+    "exphil_exporters": "npz_weights",
 }
 _QUOTED = re.compile(r"^\*\*`([^`]+)`\*\*\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -258,6 +259,22 @@ class TestExamples:
                 logger.epoch(epoch_metrics(step))
         table = (tmp_path / f"{facts(tmp_path).name}.csv").read_text().splitlines()
         assert [line.split(";")[0] for line in table] == ["step", "30", "60", "90", "120"]
+
+    def test_the_exporter_keeps_the_contract_and_its_weights_are_the_policys(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        from exphil_core.exporting.export import export_model
+        from exphil_core.testing import check_exporter
+        from exphil_core.testing.exporters import small_model
+
+        manager, spec = loaded("exphil_exporters", monkeypatch)
+        check_exporter(spec)
+        model = small_model(tmp_path, manager)
+        done = export_model(model.path, "npz", tmp_path / "out", {"dtype": "float16"}, manager)
+        assert done.files == (f"{model.name}.json", f"{model.name}.npz")
+        with np.load(done.folder / f"{model.name}.npz") as arrays:
+            assert arrays["head.enter.weight"].dtype == np.float16
+            assert set(arrays) == set(model.policy.state_dict())
 
 
 def test_the_example_of_a_pyproject_is_enough(tmp_path: Path) -> None:

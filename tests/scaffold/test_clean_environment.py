@@ -20,6 +20,7 @@ NAMES = {
     "exphil_naming_schemes": ("exphil-naming-dated", "dated"),
     "exphil_pruning_strategies": ("exphil-prune-each", "each"),
     "exphil_loggers": ("exphil-log-diary", "diary"),
+    "exphil_exporters": ("exphil-export-card", "card"),
 }
 
 

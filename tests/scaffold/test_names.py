@@ -26,6 +26,7 @@ from exphil_core.scaffold import plugin_names
         ("exphil-naming-dated", "exphil_naming_dated", "dated", None),
         ("exphil-backbone-leaky", "exphil_backbone_leaky", "leaky", None),
         ("exphil-log-diary", "exphil_log_diary", "diary", None),
+        ("exphil-export-card", "exphil_export_card", "card", None),
         ("exphil-prune", "exphil_prune", "prune", None),
         ("tournament-tools", "tournament_tools", "tournament-tools", None),
     ],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from exphil_core.testing.backbones import check_backbone
+    from exphil_core.testing.exporters import check_exporter
     from exphil_core.testing.features import check_character_feature
     from exphil_core.testing.games import check_feature_on_games, short_run
     from exphil_core.testing.loggers import check_logger
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_backbone",
     "check_character_feature",
+    "check_exporter",
     "check_feature_on_games",
     "check_logger",
     "check_naming_scheme",
@@ -41,6 +43,7 @@ __all__ = [
 _HOMES = {
     "check_backbone": "backbones",
     "check_character_feature": "features",
+    "check_exporter": "exporters",
     "check_feature_on_games": "games",
     "check_logger": "loggers",
     "check_naming_scheme": "naming",
