@@ -38,7 +38,7 @@ from exphil_core.replays.slp import read_game
 from exphil_core.training.batches import carried_state, to_tensors
 from exphil_core.training.frames import FrameStore, build_store
 from exphil_core.training.learner import Learner
-from exphil_core.training.loop import _sampler
+from exphil_core.training.loop import sampler_of
 from exphil_core.training.samples import Windows
 from exphil_core.training.sampling import Step, validation_plans
 from exphil_core.training.table import Runs, whole_sides
@@ -171,7 +171,7 @@ def new_policy(config: TrainConfig, store: EveryFrame) -> Policy:
 
 def steps(config: TrainConfig, store: EveryFrame) -> Iterator[tuple[int, Step]]:
     """Batches for ever, in the epochs' own orders, made in this thread so that their time counts."""
-    sampler = _sampler(config, store)
+    sampler = sampler_of(config, store)
     for epoch in range(config.epochs):
         for step in sampler.epoch(np.random.default_rng([config.seed, epoch])):
             yield epoch, step

@@ -99,7 +99,7 @@ class Trainer:
         self.loggers = loggers or Loggers()
         self.save_every = SaveEvery.parse(config.save_every)
         self.device = next(policy.parameters()).device
-        self.sampler = _sampler(config, training, team.part)
+        self.sampler = sampler_of(config, training, team.part)
         steps = config.epochs * -(-self.sampler.step_count() // config.accumulate)
         total = min(steps, config.max_steps) if config.max_steps else steps
         self.learner = Learner(config, policy, total, team)
@@ -322,7 +322,10 @@ class Trainer:
             yield group
 
 
-def _sampler(config: TrainConfig, store: FrameStore, part: Part) -> WindowSampler | FrameSampler:
+def sampler_of(
+    config: TrainConfig, store: FrameStore, part: Part = ALONE.part
+) -> WindowSampler | FrameSampler:
+    """What cuts the batches of a run out of `store`, for one rank of a team."""
     assert config.batch_size is not None  # resolution filled it in
     hiding = Hiding(mask=config.mask_dropout, controller=config.controller_dropout)
     if config.temporal:
