@@ -31,6 +31,7 @@ from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import load_plugins
 from exphil_core.replays.sources import find_replays
 from exphil_core.sandbox import make_replays
+from exphil_core.training.allocator import keep_freed_memory
 from exphil_core.training.batches import to_tensors
 from exphil_core.training.loop import Trainer
 from exphil_core.training.prefetch import ahead
@@ -148,6 +149,7 @@ def made_up(number: int) -> ModelEntry:
 
 
 def main(target: Path) -> None:
+    keep_freed_memory()
     torch.set_num_threads(1)
     result: dict[str, Any] = {"torch": torch.__version__, "threads": 1, "rounds": ROUNDS}
     result["listing_vs_python_and_click"] = listings()

@@ -35,6 +35,7 @@ from exphil_core.plugin_manager import load_plugins
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.game import Game
 from exphil_core.replays.slp import read_game
+from exphil_core.training.allocator import keep_freed_memory
 from exphil_core.training.batches import carried_state, to_tensors
 from exphil_core.training.frames import FrameStore, build_store
 from exphil_core.training.learner import Learner
@@ -340,6 +341,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     given = arguments()
+    keep_freed_memory()
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     games = read_games(given.games, given.trial)

@@ -34,6 +34,7 @@ from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
 from exphil_core.replays.tables import changed_since
 from exphil_core.training.agreement import agree
+from exphil_core.training.allocator import keep_freed_memory
 from exphil_core.training.characters import imitated_characters
 from exphil_core.training.checkpoint import check_fits, find_checkpoint, refuse_leak
 from exphil_core.training.interrupts import StopRequest
@@ -112,6 +113,7 @@ def train(
     it early; the run's state is saved then, and no model is registered. All ranks of a `team` call this and come out
     with the same; rank 0 alone writes."""
     stop = stop or StopRequest()
+    keep_freed_memory()
     scheme = load_scheme(manager, run.config.naming)
     ready = prepare(run, manager, reporter, resumed.record if resumed else None, team)
     agree(team, run.config, ready)
