@@ -1,8 +1,8 @@
 """Memory that a training step frees is there for the next one.
 
 torch's tensors on the CPU come from malloc. glibc gives large ones back to the system as soon as they are freed, so
-that every step of a run takes the same pages anew, each with a fault and filled with zeros: a seventh of a step's time
-(`lstm`, 3.5 million parameters, batches of 64 x 60), less for smaller networks. It costs about 200 MB.
+that every step of a run takes the same pages anew, each with a fault and filled with zeros: a seventh of a step's
+time (`lstm`, 3.5 million parameters, batches of 64 x 60), less for smaller networks. It costs about 200 MB.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 // Tests set W themselves: any width works on any machine.
@@ -36,9 +36,14 @@ static inline Lanes exp2_of(Lanes x) {
   const __m512 whole = _mm512_roundscale_ps((__m512)x, 0);
   const Lanes f = x - (Lanes)whole;
 #else
+#if W == 8 && defined(__AVX2__)
+  // Where either operand is a NaN the second is taken, so that a NaN stays one.
+  x = (Lanes)_mm256_min_ps(_mm256_set1_ps(127.0f), _mm256_max_ps(_mm256_set1_ps(-126.0f), (__m256)x));
+#else
   // Comparisons are false for a NaN, which therefore stays one.
   x = x < -126.0f ? all(-126.0f) : x;
   x = x > 127.0f ? all(127.0f) : x;
+#endif
   // Adding 1.5 * 2^23 rounds to a whole number; with 127 more its low bits are a float's exponent.
   const Lanes shifted = x + (12582912.0f + 127.0f);
   const Lanes f = x - (shifted - (12582912.0f + 127.0f));
