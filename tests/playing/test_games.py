@@ -51,6 +51,7 @@ class Runs:
     """Holds the stick to the right for ever, and says what it was asked."""
 
     name = "runs"
+    character = None
 
     def __init__(self) -> None:
         self.begun: list[tuple[int, int]] = []

@@ -114,14 +114,12 @@ def _matches(players: tuple[Player, Player], flags: dict[str, Any], games: int, 
     """Characters are those asked for, or those that models were trained on, or the demo games'."""
     from exphil_core.melee.stages import STAGES
     from exphil_core.playing.matches import plan_matches
-    from exphil_core.playing.model import Model
     from exphil_core.sandbox.make import DEFAULT_CHARACTERS, find_characters, find_stages
 
     casts = []
     for player, flag in zip(players, ("character", "opponent_character"), strict=True):
-        own = player.character if isinstance(player, Model) else None
-        if flags[flag] is None and own is not None:
-            casts.append([own])
+        if flags[flag] is None and player.character is not None:
+            casts.append([player.character])
         else:
             casts.append(list(find_characters([flags[flag]] if flags[flag] else DEFAULT_CHARACTERS)))
     stages = STAGES if flags["stage"] is None else find_stages([flags["stage"]])
@@ -228,8 +226,9 @@ def _figure(estimate: Estimate, digits: int = 2, sign: str = "") -> str:
 
 
 def _verdict(together: Summary) -> str:
-    rate = together.win_rate
+    rate, games = together.win_rate, together.games
     return (
-        f"{together.games} games of {together.minutes:.1f} minutes: won {together.won}, lost {together.lost}, "
-        f"drawn {together.drawn}; wins {rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%}; all intervals 95%)"
+        f"{games} game{'s' if games > 1 else ''} of {together.minutes:.1f} minutes: won {together.won}, "
+        f"lost {together.lost}, drawn {together.drawn}; wins {rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%}; "
+        "all intervals 95%)"
     )

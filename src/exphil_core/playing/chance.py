@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from exphil_core.melee.characters import Character
 from exphil_core.melee.stages import STAGES
 from exphil_core.models.prior import GROUPS, ControllerCounts, ControllerPrior, group_values
 from exphil_core.playing.matches import Match
@@ -30,6 +31,8 @@ Doubles = npt.NDArray[np.float64]
 class Chance:
     """Draws each part of the controller as often as it occurs; with `repeats`, only where it doesn't repeat the last
     one, which it does as often as players do."""
+
+    character: Character | None = None
 
     def __init__(self, name: str, prior: ControllerPrior, seed: int, *, repeats: bool) -> None:
         self.name = name

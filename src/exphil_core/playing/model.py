@@ -35,6 +35,10 @@ class Model:
         """The one that it was trained to play, if it was one."""
         return BY_NAME.get(self.runner.character or "")
 
+    def frequencies(self) -> ControllerPrior:
+        """How often each controller occurs in what it was trained on."""
+        return frequencies(self.runner.policy)
+
     def begin(self, match: Match, seat: int) -> None:
         """Its lane is the game's number: what is drawn doesn't depend on which games are played together."""
         self._seats[match.number] = seat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -10,11 +11,12 @@ from exphil_core.checkpoints.find_policy import find_policy
 from exphil_core.errors import ExphilError, did_you_mean
 from exphil_core.models.prior import ControllerPrior
 from exphil_core.playing.chance import Chance, scripted_frequencies
-from exphil_core.playing.model import Model, frequencies
 from exphil_core.playing.scripted import Scripted
 from exphil_core.playing.view import Player
 from exphil_core.plugin_manager import PluginManager
-from exphil_core.serving.runner import Runner
+
+if TYPE_CHECKING:
+    from exphil_core.playing.model import Model
 
 SCRIPTED, RANDOM, REPEAT = BUILT_IN = ("scripted", "random", "repeat")
 
@@ -36,7 +38,7 @@ class Casting:
             self._model(name, side) if name not in BUILT_IN else None
             for side, name in enumerate((own, other))
         ]
-        prior = next((frequencies(model.runner.policy) for model in models if model is not None), None)
+        prior = next((model.frequencies() for model in models if model is not None), None)
         if prior is None and {own, other} & {RANDOM, REPEAT}:
             prior = scripted_frequencies()
         first, second = (
@@ -51,6 +53,10 @@ class Casting:
         except ExphilError as error:
             near = did_you_mean(name, BUILT_IN)
             raise type(error)(f"{error}{near}") if near else error from None
+        # They need torch, whose import takes longer than a short match of the others.
+        from exphil_core.playing.model import Model
+        from exphil_core.serving.runner import Runner
+
         runner = Runner.load(
             path, self.manager, games=self.games, temperature=self.temperature, seed=2 * self.seed + side
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from exphil_core.melee.characters import Character
 from exphil_core.playing.matches import Match
 from exphil_core.playing.view import View
 from exphil_core.sandbox import STYLES, Controller, ScriptedPlayer
@@ -13,6 +14,7 @@ class Scripted:
     """Another style of player in each game, with a reaction delay of its own; see `exphil_core.sandbox.styles`."""
 
     name = "scripted"
+    character: Character | None = None
 
     def __init__(self) -> None:
         self._playing: dict[int, ScriptedPlayer] = {}

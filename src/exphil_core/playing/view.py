@@ -8,6 +8,7 @@ from typing import Protocol
 
 import attrs
 
+from exphil_core.melee.characters import Character
 from exphil_core.playing.matches import Match
 from exphil_core.sandbox import Controller, GameState
 from exphil_core.serving.live_batch import LiveBatch
@@ -32,6 +33,11 @@ class Player(Protocol):
     """Somebody who plays any number of games at once, on one side of each."""
 
     name: str
+
+    @property
+    def character(self) -> Character | None:
+        """The one that it was trained to play, if it was one."""
+        ...
 
     def begin(self, match: Match, seat: int) -> None:
         """A game starts in which it has this seat (0 or 1)."""
