@@ -76,7 +76,9 @@ def comparison(given: argparse.Namespace, base: dict[str, Any]) -> Iterator[Job]
 
 def sweep(given: argparse.Namespace, base: dict[str, Any]) -> Iterator[Job]:
     """One setting at a time, one seed; the base itself first."""
-    moves = [("base", "")] + [(name, value) for name, values in SWEEP.items() for value in values]
+    moves = [("base", "")]
+    if not given.only:
+        moves += [(name, value) for name, values in SWEEP.items() for value in values]
     moves += [tuple(move.split("=", 1)) for move in given.also]
     for name, value in moves:
         for backbone in given.backbones:
@@ -223,6 +225,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--set", nargs="+", default=[], metavar="FLAG=VALUE", help="settings of every run")
     parser.add_argument("--sweep", action="store_true", help="settings of gru and mamba, one seed")
     parser.add_argument("--also", nargs="+", default=[], metavar="FLAG=VALUE", help="more for --sweep")
+    parser.add_argument("--only", action="store_true", help="with --sweep: no moves but those of --also")
     parser.add_argument("--report", action="store_true", help="only write the tables")
     given = parser.parse_args()
     given.backbones = given.backbones or (SWEPT if given.sweep else BACKBONES)
