@@ -19,7 +19,7 @@ def drawn(frames: np.ndarray, seed: int = 0, samples: int = 400) -> Resampling:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(1, 500), st.floats(0, 9)), min_size=2, max_size=30), st.integers(0, 2**31)
+    st.lists(st.tuples(st.integers(1, 500), st.floats(0, 9)), min_size=5, max_size=30), st.integers(0, 2**31)
 )
 def test_an_interval_holds_the_figure_and_stays_among_the_games(
     games: list[tuple[int, float]], seed: int
@@ -63,11 +63,14 @@ def test_equal_games_leave_no_doubt() -> None:
     assert (found.value, found.low, found.high) == (2.5, 2.5, 2.5)
 
 
-def test_what_one_game_alone_tells_has_no_interval() -> None:
-    frames = np.array([100.0, 100.0, 100.0])
-    told = drawn(frames).ratio(np.array([0, 7.0, 0]), np.array([0, 10.0, 0]))
-    assert (told.value, told.low, told.high) == (0.7, None, None)
-    nothing = drawn(frames).ratio(np.zeros(3), np.zeros(3))
+def test_what_few_games_tell_has_no_interval() -> None:
+    draw, times = drawn(np.full(9, 100.0)), np.arange(9.0)
+    for telling in range(1, 9):
+        below = np.where(times < telling, 10.0, 0.0)
+        told = draw.ratio(times * below, below)
+        assert told.value == pytest.approx(np.arange(telling).mean())
+        assert (told.low is None) == (told.high is None) == (telling < 5)
+    nothing = draw.ratio(np.zeros(9), np.zeros(9))
     assert (nothing.value, nothing.low) == (None, None)
 
 

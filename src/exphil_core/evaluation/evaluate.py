@@ -28,7 +28,7 @@ from exphil_core.evaluation.report import (
     Rate,
 )
 from exphil_core.evaluation.scoring import DIMENSIONS, Scores, score
-from exphil_core.evaluation.sums import Resampling
+from exphil_core.evaluation.sums import LEAST_GAMES, Resampling
 from exphil_core.models.prior import GROUPS
 from exphil_core.replays.controller import PARTS
 from exphil_core.training.rates import COLLAPSED, RARE
@@ -36,7 +36,7 @@ from exphil_core.training.reporter import Reporter
 
 ALL, CHANGE = figures.ALL, figures.CHANGE
 PREDICTORS = ("model", "repeat", "marginal")
-# With fewer games the intervals are too narrow: percentiles of few draws of few games.
+# With fewer games intervals are too narrow; with fewer than LEAST_GAMES there are none.
 FEW_GAMES = 10
 
 
@@ -176,10 +176,9 @@ def _warnings(model: EvalModel, data: DataFacts) -> list[str]:
             f"{model.facts.file} has no config file beside it: it is not known which of these games it was trained on"
         )
     if data.games < FEW_GAMES:
-        found.append(
-            f"{data.games} {'game is' if data.games == 1 else 'games are'} few: intervals from drawing them anew are "
-            + ("impossible" if data.games == 1 else "narrower than they should be")
-        )
+        intervals = "narrower than they should be" if data.games >= LEAST_GAMES else "left out"
+        games = "game is" if data.games == 1 else "games are"
+        found.append(f"{data.games} {games} few: intervals from drawing them anew are {intervals}")
     return found
 
 

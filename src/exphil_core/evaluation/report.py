@@ -19,7 +19,7 @@ FORMAT = 1
 
 @attrs.frozen
 class Estimate:
-    """A figure and its interval from drawing games anew: None where fewer than two games tell anything of it. The
+    """A figure and its interval from drawing games anew: None where fewer than five games tell anything of it. The
     figure itself is None where no frame does (a button that nobody pressed)."""
 
     value: float | None

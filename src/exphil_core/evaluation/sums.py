@@ -17,6 +17,8 @@ from exphil_core.evaluation.report import Estimate
 
 # Beyond so many games, several make one unit of the intervals, and memory stops growing.
 UNITS = 1024
+# Of fewer games an interval would say little but look sure: that of two holds the truth one time in two.
+LEAST_GAMES = 5
 Doubles = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
 
@@ -128,7 +130,7 @@ class Resampling:
     def _estimate(self, point: float, draws_R: Doubles, telling: int) -> Estimate:
         finite = draws_R[np.isfinite(draws_R)]
         value = float(point) if np.isfinite(point) else None
-        if value is None or telling < 2 or not len(finite):
+        if value is None or telling < LEAST_GAMES or not len(finite):
             return Estimate(value)
         tail = (1 - self.level) / 2
         low, high = np.quantile(finite, [tail, 1 - tail])
