@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from exphil_core.cli.main import cli
 from exphil_core.config.files import read_settings
 from exphil_core.config.resolve import resolve
 from exphil_core.features.reference import reference as observation_reference
@@ -53,6 +56,26 @@ def test_the_readme_begins_with_the_two_commands_that_the_makefile_has() -> None
     assert re.findall(r"^make (\S+)", readme, re.MULTILINE)[:2] == ["demo", "test"]
     for verb in re.findall(r"make ([a-z-]+)", readme + (ROOT / ".ci/run").read_text()):
         assert re.search(rf"^{verb}:", makefile, re.MULTILINE) or verb == "on", verb
+
+
+def test_every_command_of_the_readme_is_one_that_exphil_takes() -> None:
+    """Commands and flags, as they stand there; what they lead to is tested elsewhere."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    fences = "\n".join(re.findall(r"```sh\n(.*?)```", readme, re.DOTALL))
+    commands = [
+        shlex.split(line, comments=True)
+        for line in re.findall(r"^\.venv/bin/exphil (.+)$", fences, re.MULTILINE)
+    ]
+    assert {args[0] for args in commands} >= {"train", "eval", "export", "play", "registry"}
+    for args in commands:
+        context = cli.make_context("exphil", list(args))
+        while isinstance(context.command, click.Group):
+            _, command, rest = context.command.resolve_command(
+                context, [*context._protected_args, *context.args]
+            )
+            assert command is not None, args
+            context = command.make_context(command.name, rest, parent=context)
+    assert re.search(r"umi-conform --cmd", fences)
 
 
 def test_the_settings_file_of_the_training_page_works(manager: PluginManager, tmp_path: Path) -> None:
