@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _PORT = click.IntRange(1, 4)
 _FILE = click.Path(path_type=Path)
+# Share of frames late or skipped that is worth a word.
+_TOO_SLOW = 0.02
 
 OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--iso"], type=_FILE, metavar="PATH", help="The disc image of Melee, NTSC 1.02.  [required]"),
@@ -208,4 +210,9 @@ def _report(outcome: Outcome, settings: DolphinSettings) -> None:
     games = f"{outcome.games} game" + ("" if outcome.games == 1 else "s")
     how = {"games": "", "interrupted": ", interrupted", "closed": ", until Dolphin was closed"}[outcome.ended]
     click.echo(f"played {games}{how}; {outcome.latencies.text()}")
+    summary = outcome.latencies.summary()
+    if summary["skipped"] + summary["late"] > _TOO_SLOW * (summary["frames"] + summary["skipped"]):
+        _note(
+            "this machine was too slow for the model: close other programs, take a smaller network, or --blocking"
+        )
     click.echo(f"replays and log: {settings.session}")

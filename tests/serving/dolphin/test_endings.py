@@ -131,3 +131,15 @@ def test_it_ends_although_dolphin_is_far_ahead(
     Stopping(monkeypatch, runner, at=12, seconds=0.05)
     played = play(runner, rate=2000.0, skip_menus=True)
     assert played.outcome.ended == "interrupted"
+
+
+def test_a_machine_that_is_too_slow_skips_frames_instead_of_falling_behind(
+    play: Play, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Stopping(monkeypatch, runner, at=-1, seconds=0.03)
+    played = play(runner, rate=200.0, frames=200, skip_menus=True)
+    times = played.outcome.latencies.summary()
+    assert times["frames"] + times["skipped"] == 200
+    assert times["skipped"] > 50
+    assert times["missing"] == 0
+    assert played.of("game_end")[0]["latency"]["skipped"] == times["skipped"]

@@ -226,7 +226,8 @@ def test_latencies_are_summed_up() -> None:
     assert times.text() == "no frame was played"
     for ms in range(1, 101):
         times.add(float(ms) / 5, missing=2 if ms == 50 else 0)
+    times.skipped = 3
     found = times.summary()
-    assert (found["frames"], found["late"], found["missing"]) == (100, 17, 2)
+    assert (found["frames"], found["late"], found["missing"], found["skipped"]) == (100, 17, 2, 3)
     assert (found["p50_ms"], found["p99_ms"], found["max_ms"]) == (10.1, 19.802, 20.0)
     assert "10.1 ms (p50), 19.8 ms (p99), 20.0 ms at most; 17 of 100 took longer" in times.text()

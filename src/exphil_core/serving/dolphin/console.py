@@ -110,6 +110,10 @@ class RunningDolphin:
             raise self.gone("ended")
         return state
 
+    def behind(self) -> bool:
+        """Whether Dolphin has sent more already than was asked for."""
+        return bool(self.console._slippstream._buffer.poll(0))
+
     @property
     def process(self) -> subprocess.Popen[bytes] | None:
         """Dolphin's process, for which libmelee has no public name."""

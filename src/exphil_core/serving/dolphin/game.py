@@ -33,6 +33,7 @@ class LiveGame:
     latencies: Latencies = attrs.field(factory=Latencies)
     last_frame: int | None = None
     last_state: Any = None
+    decided: Cells = attrs.field(factory=NEUTRAL.copy)
 
     @classmethod
     def begin(cls, console: Any, state: Any, runner: Runner, port: int, delay: int) -> LiveGame:
@@ -57,8 +58,12 @@ class LiveGame:
     def decide(self, state: Any) -> tuple[Cells, Cells]:
         """After `state`: the controller (6,) that the model decides, and the one to press now."""
         decided = self.runner.step([self.source.frame(state)], [self.own])[0]
-        self.last_state = state
+        self.last_state, self.decided = state, decided
         return decided, self.queue.push(decided)
+
+    def repeat(self) -> Cells:
+        """For a frame that the model doesn't see: it decides as before. The controller to press now."""
+        return self.queue.push(self.decided)
 
     def gap(self, state: Any) -> int:
         """Frames that are missing before `state`, which is the last one from now on."""

@@ -13,11 +13,12 @@ FRAME_MS = 1000 / FRAMES_PER_SECOND
 
 
 class Latencies:
-    """Milliseconds from a frame's arrival to its controller, and gaps in the frames' numbers."""
+    """Milliseconds from a frame's arrival to its controller; frames that never came, and those that were skipped as
+    newer ones were there already."""
 
     def __init__(self) -> None:
         self._ms = array("d")
-        self.missing = 0
+        self.missing, self.skipped = 0, 0
 
     def add(self, ms: float, missing: int = 0) -> None:
         """One frame; `missing` never came before it."""
@@ -28,14 +29,11 @@ class Latencies:
         return len(self._ms)
 
     def summary(self) -> dict[str, Any]:
-        """`frames`, `p50_ms`, `p99_ms`, `max_ms` (none without frames), `late` (longer than a frame lasts), and
-        `missing`."""
+        """`frames` that were played, `p50_ms`, `p99_ms`, `max_ms` (none without frames), `late` (longer than a frame
+        lasts), `skipped` and `missing`."""
         ms = np.array(self._ms)
-        found: dict[str, Any] = {
-            "frames": len(ms),
-            "late": int((ms > FRAME_MS).sum()),
-            "missing": self.missing,
-        }
+        found: dict[str, Any] = {"frames": len(ms), "late": int((ms > FRAME_MS).sum())}
+        found |= {"skipped": self.skipped, "missing": self.missing}
         if len(ms):
             p50, p99 = np.percentile(ms, [50, 99])
             found |= {"p50_ms": round(p50, 3), "p99_ms": round(p99, 3), "max_ms": round(float(ms.max()), 3)}
@@ -49,5 +47,5 @@ class Latencies:
         return (
             f"a frame took {s['p50_ms']:.1f} ms (p50), {s['p99_ms']:.1f} ms (p99), {s['max_ms']:.1f} ms at most; "
             f"{s['late']:,} of {s['frames']:,} took longer than a frame lasts ({FRAME_MS:.1f} ms), "
-            f"{s['missing']:,} were missing"
+            f"{s['skipped']:,} were skipped, {s['missing']:,} missing"
         )

@@ -24,6 +24,8 @@ from exphil_core.training.interrupts import StopRequest
 
 Say = Callable[[str], None]
 _LONG_STALL_SECONDS = 10.0
+# Frames in a row after each of which another one waits already: a tenth of a second behind the game.
+_PATIENCE = 6
 
 
 @attrs.define
@@ -61,6 +63,7 @@ class Session:
         self._broken, self._warned = runner.not_finite, False
         self._stalled_at: float | None = None
         self._long_stall = False
+        self._behind = 0
 
     def run(self, stop: StopRequest) -> None:
         """Until the games are played or somebody asks to stop. Raises DolphinGone."""
@@ -100,6 +103,10 @@ class Session:
             return
         self._stalled_at = None
         missing = game.gap(state)
+        self._behind = self._behind + 1 if self._dolphin.behind() else 0
+        if self._behind > _PATIENCE:
+            self._skip(game, missing)
+            return
         decided, pressed = game.decide(state)
         self._pad.send(pressed)
         ms = (time.perf_counter() - arrived) * 1000
@@ -108,6 +115,13 @@ class Session:
         self._log.frame(int(state.frame), decided, pressed, ms)
         if self._runner.not_finite != self._broken:
             self._not_finite(game)
+
+    def _skip(self, game: LiveGame, missing: int) -> None:
+        """The machine is too slow. What was decided long after its frame is worth less than a frame not seen."""
+        self._pad.send(game.repeat())
+        for latencies in (game.latencies, self._outcome.latencies):
+            latencies.skipped += 1
+            latencies.missing += missing
 
     def _begin(self, state: Any) -> LiveGame:
         self._menus.played()
