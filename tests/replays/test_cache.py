@@ -327,3 +327,36 @@ def test_a_large_shard_is_written_before_it_fills_the_memory(
         writer.add(facts_of(stored), arrays_of(stored))
     # 48,000 bytes each.
     assert len(shard_names(tmp_path)) == 2
+
+
+def test_rows_go_to_the_disk_before_their_shard_is_there(make_game: Any, tmp_path: Path) -> None:
+    writer, stored = ShardWriter(tmp_path), pack(make_game(20_000, 1))
+    writer.add(facts_of(stored), arrays_of(stored))
+    assert shard_names(tmp_path) == []
+    (unfinished,) = (path for path in tmp_path.iterdir() if path.is_file())
+    assert unfinished.stat().st_size > 0.9 * stored.rows.nbytes
+    # Who opens the cache meanwhile leaves it alone.
+    assert len(GameCache(tmp_path)) == 0
+    writer.flush()
+    assert set(read(tmp_path)) == {stored.info.sha256}
+
+
+def test_what_the_disk_says_while_the_next_game_is_read_ends_that_shard_alone(
+    make_game: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "SYNCED_BYTES", 1)
+    writer = ShardWriter(tmp_path)
+    games = [pack(make_game(200, seed)) for seed in range(3)]
+
+    def broken(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        writer.add(facts_of(games[0]), arrays_of(games[0]))
+        with pytest.raises(OSError, match="Input/output error"):
+            writer.add(facts_of(games[1]), arrays_of(games[1]))
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+    writer.add(facts_of(games[2]), arrays_of(games[2]))
+    writer.flush()
+    assert set(read(tmp_path)) == {games[2].info.sha256}

@@ -9,9 +9,10 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 TEMPORARY = (
     ".tmp-"  # in the name of every temporary file, so that leftovers of a kill are known for what they are
@@ -28,6 +29,14 @@ def write_bytes(path: Path, data: bytes | Iterable[bytes | memoryview], *, locke
     disk, no permission) the old file stays, nothing else is left, and OSError names the file. `locked` says
     that the caller is the only writer: then a hundred kills leave one temporary file, not a hundred.
     """
+    with writing(path, locked=locked) as file:
+        for block in (data,) if isinstance(data, bytes) else data:
+            file.write(block)
+
+
+@contextmanager
+def writing(path: Path, *, locked: bool = False) -> Iterator[BinaryIO]:
+    """The same bit by bit: what is written to the file that is given stands at `path` once the block was left."""
     unique = "locked" if locked else secrets.token_hex(6)
     temporary = path.with_name(f".{path.name[:100]}{TEMPORARY}{unique}")
     try:
@@ -36,8 +45,7 @@ def write_bytes(path: Path, data: bytes | Iterable[bytes | memoryview], *, locke
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
             with os.fdopen(handle, "wb") as file:
-                for block in (data,) if isinstance(data, bytes) else data:
-                    file.write(block)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             replace(temporary, path)

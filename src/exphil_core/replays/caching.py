@@ -53,6 +53,8 @@ class CacheSink:
 
     def add(self, game: Game, facts: FileFacts) -> None:
         """Take a game; it is written with others."""
+        if self._refused:
+            return
         self._added.add(facts.sha256)
         stored = pack(game)
         with self._until_refused():

@@ -67,8 +67,8 @@ class StoredGame:
 
 def pack(game: Game) -> StoredGame:
     """`game` in rows. `unpack` gives it back to the bit."""
-    rows = np.zeros(len(game), ROW)
-    rows["state"], rows["item"] = game.state_TPF, game.items.offset[:-1]
+    rows = np.empty(len(game), ROW)
+    rows["state"], rows["item"], rows["spare"] = game.state_TPF, game.items.offset[:-1], 0
     for fighter in (0, 1):
         # Long loops over one fighter, and six cells at a time: all at once takes three times as long.
         rows["action"][:, fighter] = game.action_TP[:, fighter]

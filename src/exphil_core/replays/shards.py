@@ -11,9 +11,11 @@ import contextlib
 import hashlib
 import json
 import mmap
+import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,16 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from exphil_core.checkpoints.atomic import TEMPORARY, write_bytes
+from exphil_core.checkpoints.atomic import TEMPORARY, write_bytes, writing
 from exphil_core.checkpoints.running import is_running, running
 
 FORMAT = 1
 DATA, INDEX = ".bin", ".json"
 ALIGNMENT = 64
-# What a writer holds in memory before it writes: about 100 games.
+# A shard is finished when it has so much: about 100 games.
 SHARD_BYTES = 256 << 20
+# The disk is told to write what has come together so often, not all at the end when somebody waits for it.
+SYNCED_BYTES = 32 << 20
 
 # Before Python 3.13, a map keeps a file handle of its own, of which a process has a thousand or so.
 _NO_HANDLE: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
@@ -100,94 +104,160 @@ class Shard:
 
 
 class ShardWriter:
-    """Writes shards into a folder, under names of its own. Nothing stands there before `flush`."""
+    """Writes shards into a folder, under names of its own. No shard is there before `flush`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._writer, self._number = secrets.token_hex(8), 0
-        self._games: list[tuple[Mapping[str, Any], Mapping[str, Array]]] = []
-        self._bytes = 0
+        self._unfinished: _Unfinished | None = None
 
     def add(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """One game: `facts` are plain values, among them its content's `sha256`. Much at once is written at once."""
-        self._games.append((facts, arrays))
-        self._bytes += sum(array.nbytes for array in arrays.values())
-        if self._bytes >= SHARD_BYTES:
+        """One game: `facts` are plain values, among them its content's `sha256`. Much at once is finished at once.
+
+        On OSError, here as in `flush`, all that was added since the last one is forgotten and nothing of it is left.
+        """
+        if self._unfinished is None:
+            self._unfinished = _Unfinished(self.folder, self._writer, self._number)
+            self._number += 1
+        with self._forgotten_if_it_fails():
+            self._unfinished.add(facts, arrays)
+        if self._unfinished.nbytes >= SHARD_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was added as a shard. Durable when it returns; on OSError, nothing of it is left and it is
-        forgotten."""
-        games, self._games, self._bytes = self._games, [], 0
-        if not games:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"{self._writer}-{self._number}"
-        self._number += 1
-        # Tells others that our unfinished files are no leftovers.
-        with running(self.folder, self._writer):
-            self._write(name, _Layout(games))
+        """Finish what was added as a shard. Durable when it returns."""
+        if self._unfinished is not None:
+            with self._forgotten_if_it_fails():
+                self._unfinished.finish()
+            self._unfinished = None
 
-    def _write(self, name: str, layout: _Layout) -> None:
-        data = self.folder / (name + DATA)
+    @contextlib.contextmanager
+    def _forgotten_if_it_fails(self) -> Iterator[None]:
         try:
-            write_bytes(data, layout.blocks())
-            text = json.dumps(layout.document(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            write_bytes(self.folder / (name + INDEX), text.encode())
-        except BaseException:
-            data.unlink(missing_ok=True)
+            yield
+        except BaseException as error:
+            unfinished, self._unfinished = self._unfinished, None
+            if unfinished is not None:
+                unfinished.give_up(error)
             raise
 
 
-class _Layout:
-    """Where each array of each game goes in a file."""
+class _Unfinished:
+    """A shard that is being written. The first array of each game, by far the largest, goes to the file at once, the
+    others at the end: its memory is used again while it is in the processor's caches, and the disk writes while the
+    next game is read."""
 
-    def __init__(self, games: Sequence[tuple[Mapping[str, Any], Mapping[str, Array]]]) -> None:
-        self._games = games
-        self._names = list(dict.fromkeys(name for _, arrays in games for name in arrays))
-        self._entries: list[dict[str, Any]] = []
-        self._end = 0
+    def __init__(self, folder: Path, writer: str, number: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.nbytes = 0
+        self._data, self._index = (folder / f"{writer}-{number}{ending}" for ending in (DATA, INDEX))
+        self._games: list[Mapping[str, Any]] = []
+        self._arrays: dict[str, _Rows] = {}
+        self._end = self._synced = 0
+        self._lock, self._open = contextlib.ExitStack(), contextlib.ExitStack()
+        # Tells others that our unfinished files are no leftovers.
+        self._lock.enter_context(running(folder, writer))
+        self._file = self._open.enter_context(writing(self._data))
+        self._disk = self._open.enter_context(ThreadPoolExecutor(1, thread_name_prefix="exphil-disk"))
+        self._syncing: Future[None] | None = None
 
-    def blocks(self) -> Iterator[bytes | memoryview]:
-        """The file's bytes."""
-        for name in self._names:
+    def add(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """The next game."""
+        for name, array in arrays.items():
+            if name not in self._arrays:
+                self._arrays[name] = _Rows(name, array, len(self._games))
+        self._games.append(facts)
+        for name, rows in self._arrays.items():
+            rows.add(arrays.get(name))
+        self.nbytes += sum(array.nbytes for array in arrays.values())
+        self._write(next(iter(self._arrays.values())))
+
+    def finish(self) -> None:
+        """Write the rest and, when that is on the disk, the index."""
+        for rows in self._arrays.values():
+            self._write(rows)
+        self._wait_for_disk()
+        self._open.close()
+        try:
+            text = json.dumps(self._document(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            write_bytes(self._index, text.encode())
+        except BaseException:
+            self._data.unlink(missing_ok=True)
+            raise
+        self._lock.close()
+
+    def give_up(self, error: BaseException) -> None:
+        """Leave nothing of it."""
+        with contextlib.suppress(BaseException):
+            self._open.__exit__(type(error), error, error.__traceback__)
+        self._lock.close()
+
+    def _write(self, rows: _Rows) -> None:
+        if rows.offset < 0:
             gap = -self._end % ALIGNMENT
-            yield b"\0" * gap
+            self._file.write(b"\0" * gap)
             self._end += gap
-            yield from self._array(name)
+            rows.offset = self._end
+        for block in rows.blocks():
+            self._file.write(block)
+            self._end += len(block)
+        if self._end - self._synced >= SYNCED_BYTES:
+            self._wait_for_disk()
+            self._file.flush()
+            self._synced = self._end
+            self._syncing = self._disk.submit(os.fsync, self._file.fileno())
 
-    def _array(self, name: str) -> Iterator[bytes | memoryview]:
-        digest, first, rows = hashlib.sha256(), next(a[name] for _, a in self._games if name in a), 0
-        starts, counts, offset = [], [], self._end
-        for _, arrays in self._games:
-            array = arrays.get(name)
-            starts.append(-1 if array is None else rows)
-            counts.append(0 if array is None else len(array))
-            if array is None or not len(array):
-                continue
-            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-            digest.update(content)
-            yield content
-            rows, self._end = rows + len(array), self._end + array.nbytes
-        self._entries.append(
-            {
-                "name": name,
-                "dtype": first.dtype.str,
-                "shape": [rows, *first.shape[1:]],
-                "offset": offset,
-                "sha256": digest.hexdigest(),
-                "start": starts,
-                "count": counts,
-            }
-        )
+    def _wait_for_disk(self) -> None:
+        """Raises what it said."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.result()
 
-    def document(self) -> dict[str, Any]:
-        """The index of what `blocks` gave."""
+    def _document(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "bytes": self._end,
-            "games": [dict(facts) for facts, _ in self._games],
-            "arrays": self._entries,
+            "games": [dict(facts) for facts in self._games],
+            "arrays": [rows.entry() for rows in self._arrays.values()],
+        }
+
+
+class _Rows:
+    """One array of a shard as it grows; the `games` before it had none of that name."""
+
+    def __init__(self, name: str, first: Array, games: int) -> None:
+        self.offset = -1
+        self._name, self._dtype, self._row = name, first.dtype, first.shape[1:]
+        self._digest, self._count = hashlib.sha256(), 0
+        self._starts, self._counts = [-1] * games, [0] * games
+        self._waiting: list[Array] = []
+
+    def add(self, array: Array | None) -> None:
+        """The next game's."""
+        self._starts.append(-1 if array is None else self._count)
+        self._counts.append(0 if array is None else len(array))
+        if array is not None and len(array):
+            self._waiting.append(array)
+            self._count += len(array)
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The bytes of what was added since the last time."""
+        for array in self._waiting:
+            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+            self._digest.update(content)
+            yield content
+        self._waiting.clear()
+
+    def entry(self) -> dict[str, Any]:
+        """What the index says of it."""
+        return {
+            "name": self._name,
+            "dtype": self._dtype.str,
+            "shape": [self._count, *self._row],
+            "offset": self.offset,
+            "sha256": self._digest.hexdigest(),
+            "start": self._starts,
+            "count": self._counts,
         }
 
 
