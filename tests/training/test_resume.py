@@ -198,6 +198,24 @@ def test_what_would_change_the_result_is_refused_by_name(any_run: AnyRun, manage
     assert "0.5 would change the result of a run that was begun with 0.001" in lines[-1]
     with pytest.raises(UsageError, match="epochs: 0 must be at least 1"):
         go_on(model, manager, epochs="0")
+    # Also where it contradicts what stays.
+    with pytest.raises(UsageError, match="backbone: 'mlp' would change the result"):
+        go_on(model, manager, backbone="mlp")
+
+
+def test_a_state_is_found_by_any_of_its_run_s_files(any_run: AnyRun, manager: PluginManager) -> None:
+    model = any_run()
+    assert isinstance(model, TrainedModel)
+    state = model.folder / f"{model.entry.stem}.state"
+    places = [state, f"{state}/", states(state)[-1], *model.folder.glob("*.safetensors")]
+    places += [*model.folder.glob("*_config.json"), *model.folder.glob("*_metrics.jsonl")]
+    assert len(places) == 7
+    for place in places:
+        taken_up = resume(str(place), "", {"max_steps": "9"}, manager, pytest.fail)
+        assert (taken_up.folder, taken_up.stem) == (model.folder, model.entry.stem)
+    for nothing in ("", ".", str(model.folder), str(state / "000099"), str(model.folder / "registry.json")):
+        with pytest.raises(ExphilError, match=r"there is no such state; give a folder that ends in \.state"):
+            resume(nothing, "", {}, manager, pytest.fail)
 
 
 class Lines(SilentReporter):

@@ -10,13 +10,14 @@ import attrs
 from torch import Tensor
 
 from exphil_core.checkpoints.entry import ModelEntry
-from exphil_core.checkpoints.files import STATE
+from exphil_core.checkpoints.files import STATE, stem_of
 from exphil_core.checkpoints.registry import FILE, Registry
 from exphil_core.checkpoints.states import load_state, newest, with_states
 from exphil_core.config.presets import Layer
 from exphil_core.config.resolve import InvalidSettings, ResolvedConfig, resolve
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ExphilError, UsageError
+from exphil_core.options import check_values
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import expanded, from_folder
 from exphil_core.training.parent import Parent
@@ -102,8 +103,9 @@ def resume(
     saved = load_state(path, warn)
     folder, stem = _place(path)
     begun, done = saved.record["run"], len(saved.record["training"]["history"])
-    run = resolve(manager, layers=[Layer(STATE_ORIGIN, begun["config"])], flags=flags)
-    problems = _refused(run, begun["config"])
+    run = _resolved(begun["config"], flags, manager)
+    as_begun = attrs.asdict(run.config, value_serializer=lambda *args: _jsonable(args[-1]))
+    problems = _refused(as_begun, begun["config"])
     steps, limit = saved.record["training"]["steps"], run.config.max_steps
     if run.config.epochs < done:
         problems.append(f"--epochs {run.config.epochs}: the run has done {done} already")
@@ -123,6 +125,17 @@ def resume(
         or_else = f"; or go on with an unfinished run: --resume {others[-1]}" if others else ""
         raise UsageError(f"{stem}: this run is finished, {why}{or_else}")
     return resumed
+
+
+def _resolved(begun: Mapping[str, Any], flags: Mapping[str, Any], manager: PluginManager) -> ResolvedConfig:
+    try:
+        return resolve(manager, layers=[Layer(STATE_ORIGIN, dict(begun))], flags=flags)
+    except InvalidSettings:
+        # What contradicts the run's other settings is refused by name, too.
+        given, wrong = check_values(TrainConfig, flags, texts=True)
+        if (refused := _refused(given, begun)) and not wrong:
+            raise InvalidSettings(refused) from None
+        raise
 
 
 def _from_where(config: TrainConfig, folder: str, flags: Mapping[str, Any]) -> TrainConfig:
@@ -145,9 +158,9 @@ def _state_folder(wanted: str) -> Path:
     path = expanded(wanted)
     if path.is_dir() and (path.name.endswith(STATE) or path.parent.name.endswith(STATE)):
         return path
-    beside = path.with_name(path.name.removesuffix(".safetensors") + STATE)
-    if beside.is_dir():
-        return beside
+    stem = stem_of(path.name)
+    if stem is not None and path.with_name(stem + STATE).is_dir():
+        return path.with_name(stem + STATE)
     raise ExphilError(
         f'--resume {wanted}: there is no such state; give a folder that ends in {STATE}, or "{LAST}"'
     )
@@ -162,14 +175,13 @@ def _place(state: Path) -> tuple[Path, str]:
     raise ExphilError(f"{state}: not in a checkpoints folder (there is no {FILE} above it)")
 
 
-def _refused(run: ResolvedConfig, begun: Mapping[str, Any]) -> list[str]:
+def _refused(given: Mapping[str, Any], begun: Mapping[str, Any]) -> list[str]:
     """What is given anew, differs, and would change the result."""
-    as_begun = attrs.asdict(run.config, value_serializer=lambda *args: _jsonable(args[-1]))
     return [
-        f"{name}: {value!r} would change the result of a run that was begun with {begun[name]!r}; leave it out, or "
-        "start a fine-tune with --from-checkpoint"
-        for name, value in as_begun.items()
-        if name not in FREE and name in begun and value != begun[name]
+        f"{name}: {_jsonable(value)!r} would change the result of a run that was begun with {begun[name]!r}; leave "
+        "it out, or start a fine-tune with --from-checkpoint"
+        for name, value in given.items()
+        if name not in FREE and name in begun and _jsonable(value) != begun[name]
     ]
 
 
