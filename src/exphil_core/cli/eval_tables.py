@@ -49,7 +49,7 @@ def _head(report: EvalReport) -> None:
     )
     click.echo(
         f"{model.id}: {model.backbone} {','.join(map(str, model.hidden_sizes))}, {model.parameters:,} parameters, "
-        f"delay {model.delay}, {model.epochs} {'epoch' if model.epochs == 1 else 'epochs'}{known}"
+        f"delay {model.delay}, {_many(model.epochs, 'epoch')}{known}"
     )
     _data(report)
     whole = report.controller
@@ -69,10 +69,14 @@ def _data(report: EvalReport) -> None:
     left = ", ".join(f"{count} {reason}" for reason, count in data.left_out.items())
     of = f" of {data.character}" if data.character else ""
     click.echo(
-        f"{data.games:,} games, {data.sides:,} sides{of}, {data.frames:,} decisions, "
+        f"{_many(data.games, 'game')}, {_many(data.sides, 'side')}{of}, {_many(data.frames, 'decision')}, "
         f"{data.change_frames / max(data.frames, 1):.1%} of them changes"
         + (f"; left out {sum(data.left_out.values()):,}: {left}" if left else "")
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _table(title: str, headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
