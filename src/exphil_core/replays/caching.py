@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from exphil_core.errors import ReplayError
-from exphil_core.replays.cache import Hashes, as_hashes, facts_of, found_in
+from exphil_core.replays.cache import GameCache, Hashes, as_hashes, facts_of, found_in
 from exphil_core.replays.facts import FileFacts
 from exphil_core.replays.filters import GameFilter, check_usable, wanted_sides
 from exphil_core.replays.game import Game
@@ -31,6 +31,10 @@ class CacheSink:
         self._writer = ShardWriter(self._folder)
         self._refused = False
         self._added: set[str] = set()
+
+    def looked_again(self) -> CacheSink:
+        """The same, knowing what other processes have cached since."""
+        return CacheSink(self._folder, GameCache(self._folder).hashes, self._wanted)
 
     def __getstate__(self) -> dict[str, Any]:
         # Each process writes shards of its own.

@@ -132,13 +132,13 @@ def look(
         size = sum(file.size for file in ours)
         workers = workers or max(1, min(processors() // team.local_world, 1 + size // BYTES_A_PROCESS))
 
-    def look(at: Sequence[ReplayFile]) -> list[FileFacts]:
+    def look(at: Sequence[ReplayFile], into: CacheSink | None) -> list[FileFacts]:
         reporter.start(what, len(at), "files")
         try:
             return look_at(
                 at,
                 index,
-                sink=sink,
+                sink=into,
                 rollback=config.rollback,
                 workers=workers,
                 progress=lambda done, _: reporter.advance(done),
@@ -146,9 +146,9 @@ def look(
         finally:
             reporter.finish()
 
-    facts = look(ours)
+    facts = look(ours, sink)
     team.wait()
-    return facts if part.count == 1 else look(files)
+    return facts if part.count == 1 else look(files, sink.looked_again() if sink else None)
 
 
 def select_games(
