@@ -20,6 +20,7 @@ from exphil_core.training.interrupts import StopRequest
 Play = Callable[..., Any]
 
 
+@pytest.mark.all_only
 def test_a_dolphin_that_dies_is_said_to_have_died(play: Play, runner: Runner) -> None:
     played = play(runner, frames=200, die_after=80, skip_menus=True, settings={"stall_ms": 300})
     assert isinstance(played.error, DolphinGone)
@@ -36,11 +37,13 @@ def test_a_dolphin_that_is_closed_ends_the_session_well(play: Play, runner: Runn
     assert played.said[-1].startswith("  left with stocks 4-4")
 
 
+@pytest.mark.all_only
 def test_a_dolphin_that_does_not_end_when_asked_is_killed(play: Play, runner: Runner) -> None:
     played = play(runner, frames=20, stubborn=True, skip_menus=True)
     assert played.outcome.ended == "games"
 
 
+@pytest.mark.all_only
 def test_everything_is_let_go_of_at_the_end(play: Play, runner: Runner) -> None:
     played = play(runner, frames=60, skip_menus=True)
     after = [line["lines"] for line in played.fake if line["what"] == "flush" and line["port"] == 1]
@@ -114,6 +117,7 @@ class Stopping:
         return self._step(*arguments)
 
 
+@pytest.mark.all_only
 def test_asked_to_stop_it_stops_amid_a_game(
     play: Play, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,11 +132,12 @@ def test_it_ends_although_dolphin_is_far_ahead(
     play: Play, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More frames wait to be read than fit into the pipe from libmelee's reader."""
-    Stopping(monkeypatch, runner, at=12, seconds=0.05)
+    Stopping(monkeypatch, runner, at=5, seconds=0.1)  # before it skips any
     played = play(runner, rate=2000.0, skip_menus=True)
     assert played.outcome.ended == "interrupted"
 
 
+@pytest.mark.all_only
 def test_a_machine_that_is_too_slow_skips_frames_instead_of_falling_behind(
     play: Play, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

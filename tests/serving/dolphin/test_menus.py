@@ -65,6 +65,7 @@ def test_characters_stage_and_cpu_level_are_chosen(
     assert found["stage"] == stage
 
 
+@pytest.mark.all_only
 def test_a_human_starts_and_chooses_the_stage_himself(play: Play, runner: Runner) -> None:
     settings = {"cpu": None, "chooses_stage": False, "stage": STAGES["dreamland"]}
     played = play(runner, settings=settings, frames=5)

@@ -144,6 +144,7 @@ def test_a_delay_is_waited_for(play: Play, new_runner: Any) -> None:
     np.testing.assert_array_equal(sent, [line["pressed"] for line in played.of("frame")])
 
 
+@pytest.mark.all_only
 def test_the_model_can_sit_at_another_port(play: Play, runner: Runner, real_replays: Path) -> None:
     seen = watched(runner)
     played = play(runner, settings={"port": 2, "opponent_port": 1}, frames=150, skip_menus=True)
@@ -204,6 +205,7 @@ def rolled_back(real_replays: Path) -> str:
     return str(rows[0]["file"])
 
 
+@pytest.mark.all_only
 def test_a_game_of_other_ports_is_refused(play: Play, runner: Runner) -> None:
     played = play(runner, settings={"port": 3}, frames=20, skip_menus=True)
     assert str(played.error) == "the game is between ports 1 and 2, but --port is 3"

@@ -47,10 +47,15 @@ class Server:
         self._after: int | str = "start"
         self._sent = time.perf_counter()
         self._game = 0
+        self._asked = False
         self._next = 0.0
 
     def say(self, what: str, **content: object) -> None:
         self._log.write(json.dumps({"what": what, **content}) + "\n")
+
+    def ask_to_end(self, number: int, frame: object) -> None:
+        """End at the next chance, not while something is being logged."""
+        self._asked = True
 
     def run(self) -> None:
         """From the client's connection to its leaving."""
@@ -197,6 +202,8 @@ class Server:
         until = time.perf_counter() + seconds
         while not done():
             left = until - time.perf_counter()
+            if self._asked:
+                sys.exit(0)
             if left <= 0:
                 return
             event = self._host.service(min(1, int(left * 1000)))
@@ -235,16 +242,16 @@ class Server:
         """Dolphin doesn't end because a spectator has left: it is ended."""
         self.say("end")
         until = time.perf_counter() + _ORPHAN_SECONDS
-        while time.perf_counter() < until:
-            self._host.service(50)
+        while time.perf_counter() < until and not self._asked:
+            self._host.service(20)
 
 
 def main(settings: str, arguments: Sequence[str]) -> None:
     """Run with these settings, as JSON, and Dolphin's own arguments."""
     wanted = FakeDolphin(**json.loads(settings))
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if wanted.stubborn else _asked_to_end)
     server = Server(wanted, Path(arguments[arguments.index("-u") + 1]))
     iso = arguments[arguments.index("-e") + 1] if "-e" in arguments else None
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if wanted.stubborn else server.ask_to_end)
     server.say("began", iso=iso, process=os.getpid())
     try:
         with contextlib.suppress(Gone):
@@ -252,7 +259,3 @@ def main(settings: str, arguments: Sequence[str]) -> None:
         server.linger()
     finally:
         server.leave()
-
-
-def _asked_to_end(number: int, frame: object) -> None:
-    sys.exit(0)
