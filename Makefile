@@ -15,7 +15,7 @@ help:
 	@echo "make test      lint, types and tests (under 5 minutes)"
 	@echo "make test-all  the slow tests: kill storms, clean environments (EXPHIL_THOROUGH=1: more of each)"
 	@echo "make docs      write docs/cli.md and docs/observation.md anew"
-	@echo "make bench     measure speed, as ratios, into bench.json and bench-models.json"
+	@echo "make bench     measure speed, as ratios, into bench.json, bench-models.json and bench-serving.json"
 	@echo "make install   only the virtual environment in $(VENV)"
 	@echo "make clean     remove what the others made"
 
@@ -56,6 +56,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/bench.py bench.json
 	-$(BIN)/python -m pip install --quiet --no-deps mambapy==1.2.0
 	$(BIN)/python benchmarks/models.py bench-models.json
+	$(BIN)/python benchmarks/serving.py bench-serving.json
 
 clean:
-	rm -rf $(VENV) demo build bench.json bench-models.json .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build bench.json bench-models.json bench-serving.json .pytest_cache .mypy_cache .ruff_cache .hypothesis
