@@ -40,6 +40,7 @@ OPTIONS: tuple[click.Option, ...] = (
         type=click.FloatRange(min=0.0, max=60.0, min_open=True),
         default=8.0,
         show_default=True,
+        metavar="MINUTES",
         help="Where a game's time runs out, if nobody has lost four stocks by then.",
     ),
     click.Option(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from exphil_core.features.rows import Floats
 from exphil_core.melee.controller import BUTTONS, CHORDS, SHOULDER_STEPS, SLIPPI_BITS, Z_SHOULDER
-from exphil_core.melee.stages import BY_NAME, NORMAL_FORM, Stage
+from exphil_core.melee.stages import BY_NAME, NORMAL_FORM, STAGES
 from exphil_core.replays import controller as codec
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.fighters import canonical_state
@@ -58,7 +58,7 @@ def sandbox_batch(
         controller=to_cells([pad for both in pads for pad in both]).reshape(count, 2, -1),
         partner_state=partner_state,
         partner_action=partner_action,
-        platform=np.array([_platforms(setup.stage) for setup in setups], np.float32),
+        platform=np.array([_PLATFORMS[setup.stage.internal] for setup in setups], np.float32),
         form=np.array([NORMAL_FORM if setup.stage is _STADIUM else 0 for setup in setups], np.uint8),
         items=_items(states, setups),
     )
@@ -117,13 +117,13 @@ _ITEM_TYPES: dict[str, Any] = {
 }  # fmt: skip
 
 
-@functools.cache
-def _platforms(stage: Stage) -> tuple[float, float]:
-    """Fountain's platforms, which stand still in the sandbox; unknown elsewhere, as in replays."""
-    if stage is not _FOUNTAIN:
-        return math.nan, math.nan
-    left, right = stage.platforms[:2]
-    return left.height, right.height
+# By stage: Fountain's platforms, which stand still in the sandbox; unknown elsewhere, as in replays.
+_PLATFORMS = {
+    stage.internal: (_FOUNTAIN.platforms[0].height, _FOUNTAIN.platforms[1].height)
+    if stage is _FOUNTAIN
+    else (math.nan, math.nan)
+    for stage in STAGES
+}
 
 
 @functools.lru_cache(maxsize=1 << 16)
