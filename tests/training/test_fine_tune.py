@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
 
 from exphil_core.checkpoints.store import load_policy
 from exphil_core.cli.main import run as exphil
-from exphil_core.errors import UsageError
+from exphil_core.errors import ExphilError, UsageError
 from exphil_core.features.schema import observation_schema
 from exphil_core.models.policy import Policy, build_policy, policy_shape
 from exphil_core.plugin_manager import PluginManager
@@ -136,3 +137,38 @@ def test_a_fine_tune_never_validates_on_what_its_parent_trained_on(small_run: Ru
     parent = small_run(validation_fraction="0.01")
     with pytest.raises(UsageError, match=r"of the games to be held out are games that .* was trained on"):
         small_run(from_checkpoint=parent.entry.id, validation_fraction="0.9")
+
+
+def test_damaged_files_of_the_parent_are_named_before_anything_is_read(small_run: Run) -> None:
+    parent = small_run()
+    weights, policy, config = (
+        parent.folder / f"{parent.entry.id}{ending}"
+        for ending in (".safetensors", "_policy.safetensors", "_config.json")
+    )
+    good, document = weights.read_bytes(), json.loads(config.read_text())
+
+    def refused(wanted: object) -> str:
+        with pytest.raises(ExphilError) as raised:
+            find_checkpoint(str(wanted), str(parent.folder)).tensors()
+        return str(raised.value)
+
+    for content in (good[:1000], good[:-1] + bytes([good[-1] ^ 1])):
+        weights.write_bytes(content)
+        assert (
+            refused(parent.entry.id) == f"{weights}: damaged: its SHA-256 is not the one in its _config.json"
+        )
+    # The policy file holds the same tensors.
+    weights.unlink()
+    found = find_checkpoint(parent.entry.id, str(parent.folder))
+    assert found.tensors().keys() == load(good).keys()
+    policy.rename(alone := parent.folder.parent / "x_policy.safetensors")
+    assert refused(parent.entry.id).endswith("neither .safetensors nor _policy.safetensors is there")
+    alone.write_bytes(alone.read_bytes()[:-500])
+    assert "damaged or no safetensors file" in refused(alone)
+    weights.write_bytes(good)
+    for changed in (
+        {**document, "observation": {}},
+        {k: v for k, v in document.items() if k != "observation"},
+    ):
+        config.write_text(json.dumps(changed))
+        assert "does not say what the model sees" in refused(parent.entry.id)

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from exphil_core.checkpoints.config_file import read_document
 from exphil_core.checkpoints.entry import ModelEntry, entry_from_json
-from exphil_core.checkpoints.files import CONFIG, POLICY, STATE, stem_of
+from exphil_core.checkpoints.files import CONFIG, POLICY, STATE, WEIGHTS, stem_of
 from exphil_core.checkpoints.registry import Registry
 from exphil_core.checkpoints.states import load_state
 from exphil_core.checkpoints.store import read_description
+from exphil_core.checkpoints.verify import file_sha256
 from exphil_core.config.presets import Layer
 from exphil_core.config.resolve import ResolvedConfig
 from exphil_core.errors import ExphilError, UnknownName, UsageError
@@ -50,7 +52,10 @@ class Checkpoint:
     def tensors(self) -> dict[str, Tensor]:
         """Its weights by the names of `Policy.state_dict`."""
         if self.tensors_from.suffix != STATE and not self.tensors_from.is_dir():
-            return load_file(self.tensors_from)
+            try:
+                return load_file(self.tensors_from)
+            except SafetensorError as error:
+                raise ExphilError(f"{self.tensors_from}: damaged or no safetensors file ({error})") from None
         saved = load_state(self.tensors_from, warn=lambda line: None).tensors
         prefix = "best." if any(name.startswith("best.") for name in saved) else "weights."
         return {name.removeprefix(prefix): part for name, part in saved.items() if name.startswith(prefix)}
@@ -100,11 +105,13 @@ def _of_entry(folder: Path, entry: ModelEntry) -> Checkpoint:
 
 def _of_document(folder: Path, entry: ModelEntry, document: Mapping[str, Any], stem: str) -> Checkpoint:
     settings = {name: document["config"][name] for name in INHERITED if name in document["config"]}
+    if not document.get("observation"):
+        raise ExphilError(f"{folder / stem}{CONFIG}: does not say what the model sees (no observation in it)")
     return Checkpoint(
         parent=Parent(id=entry.id, epochs=entry.total_epochs, training_type=FINE_TUNE),
         settings=settings,
         observation=document["observation"],
-        tensors_from=folder / f"{stem}.safetensors",
+        tensors_from=_weights(folder, entry, stem),
         trained_on=frozenset(document["data"].get("training_games", ())),
         config=document["config"],
         games_known="training_games" in document["data"],
@@ -113,6 +120,19 @@ def _of_document(folder: Path, entry: ModelEntry, document: Mapping[str, Any], s
         val_loss=entry.val_loss,
         descends_from=entry.parent_model,
     )
+
+
+def _weights(folder: Path, entry: ModelEntry, stem: str) -> Path:
+    """The file with the model's tensors. Raises ExphilError if its bytes are others than were written."""
+    for kind, ending in (("weights", WEIGHTS), ("policy", POLICY)):
+        path = folder / f"{stem}{ending}"
+        if not path.is_file():
+            continue
+        expected = entry.sha256.get(kind)
+        if expected is not None and file_sha256(path) != expected:
+            raise ExphilError(f"{path}: damaged: its SHA-256 is not the one in its {CONFIG}")
+        return path
+    raise ExphilError(f"{folder / stem}: neither {WEIGHTS} nor {POLICY} is there")
 
 
 def _of_policy(path: Path, stem: str) -> Checkpoint:
