@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -14,15 +15,13 @@ import onnxruntime
 import pytest
 import torch
 
-from exphil_core.builtin.export_options import OnnxOptions
 from exphil_core.checkpoints.store import save_policy
 from exphil_core.errors import ExphilError
-from exphil_core.exporting.export import export_model
+from exphil_core.exporting.export import Exported, export_model
 from exphil_core.exporting.onnx import _quietly, write_graph
 from exphil_core.exporting.onnx_graph import input_names
 from exphil_core.features.encoder import encode
 from exphil_core.features.rows import game_rows
-from exphil_core.kernels.library import without_kernel
 from exphil_core.models.draw import draw_controllers
 from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import PluginManager
@@ -53,19 +52,31 @@ def outputs_of(
     return cells.numpy(), logits, after
 
 
+@pytest.fixture(scope="module")
+def exported(
+    made_policy: PolicyMaker, manager: PluginManager, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Policy, Exported]]:
+    """A small policy of a backbone, and what became of it."""
+
+    @functools.cache
+    def export(backbone: str) -> tuple[Policy, Exported]:
+        policy, folder = made_policy(backbone, delay=3, characters=["fox"]), tmp_path_factory.mktemp(backbone)
+        save_policy(folder / "x_policy.safetensors", policy, policy.description)
+        return policy, export_model(folder / "x_policy.safetensors", "onnx", folder / "graph", {}, manager)
+
+    return export
+
+
 @pytest.mark.parametrize("name", EACH)
 @torch.no_grad()
 def test_it_equals_torchs_step_while_the_state_is_carried(
-    name: str,
-    made_policy: PolicyMaker,
-    demo_games: list[Game],
-    tmp_path: Path,
+    name: str, exported: Callable[[str], tuple[Policy, Exported]], demo_games: list[Game]
 ) -> None:
     """Over more frames than a window of attention is long; real observations of three games, at any temperature."""
-    policy, path = made_policy(name), tmp_path / "policy.onnx"
-    with without_kernel(), _quietly():
-        write_graph(policy, path, OnnxOptions().opset)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    policy, done = exported(name)
+    session = onnxruntime.InferenceSession(
+        str(done.folder / "policy.onnx"), providers=["CPUExecutionProvider"]
+    )
     games = [encode(game_rows(game, 0)) for game in demo_games[:3]]
     dice, ours = np.random.default_rng(0), policy.initial_state(3)
     theirs = [part.numpy() for part in ours]
@@ -91,14 +102,10 @@ def test_it_equals_torchs_step_while_the_state_is_carried(
 
 
 def test_the_folder_is_enough_without_exphil(
-    made_policy: PolicyMaker,
-    manager: PluginManager,
-    tmp_path: Path,
+    exported: Callable[[str], tuple[Policy, Exported]], tmp_path: Path
 ) -> None:
     """Its example runs where importing ExPhil or torch fails, and its JSON tells the codec and the columns."""
-    policy = made_policy("mlp", delay=3, characters=["fox"])
-    save_policy(tmp_path / "x_policy.safetensors", policy, policy.description)
-    done = export_model(tmp_path / "x_policy.safetensors", "onnx", tmp_path / "graph", {}, manager)
+    policy, done = exported("gru")
     assert done.files == ("play.py", "policy.json", "policy.onnx")
     assert done.archive is None
     banned = tmp_path / "banned"
@@ -127,6 +134,7 @@ def test_the_folder_is_enough_without_exphil(
     )
 
 
+@pytest.mark.all_only
 def test_a_network_that_cannot_be_written_is_named(
     made_policy: PolicyMaker,
     tmp_path: Path,
