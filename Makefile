@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 .PHONY: help install demo test test-all lint format docs bench clean
 
 help:
-	@echo "make demo      train a model on games that the project makes itself"
+	@echo "make demo      train a model on games that the project makes itself, and let it play"
 	@echo "make test      lint, types and tests (under 5 minutes)"
 	@echo "make test-all  the slow tests: kill storms, clean environments (EXPHIL_THOROUGH=1: more of each)"
 	@echo "make docs      write docs/cli.md and docs/observation.md anew"
@@ -30,6 +30,8 @@ $(STAMP): pyproject.toml constraints.txt $(PLUGINS:%=%pyproject.toml)
 demo: $(STAMP)
 	$(BIN)/exphil train --demo --epochs 2 --naming hybrid --tag demo --checkpoints demo/checkpoints
 	$(BIN)/exphil registry list --checkpoints demo/checkpoints
+	$(BIN)/exphil play "$$(ls -t demo/checkpoints/any/*_policy.safetensors | head -n 1)" --sandbox --games 12 --minutes 1 \
+		--opponent random --temperature 0.5 --seed 1
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
