@@ -179,10 +179,7 @@ def shortcomings(command: list[str], monkeypatch: pytest.MonkeyPatch) -> list[st
     "backbone",
     [
         "gru",
-        *(
-            pytest.param(name, marks=pytest.mark.all_only)
-            for name in ("mlp", "lstm", "mamba", "sliding_window", "hybrid")
-        ),
+        *(pytest.param(name, marks=pytest.mark.all_only) for name in ("mlp", "mamba", "sliding_window")),
     ],
 )
 def test_it_conforms(exported: Export, monkeypatch: pytest.MonkeyPatch, backbone: str) -> None:
@@ -216,7 +213,7 @@ def test_it_passes_all_of_umi_conform_with_only_its_requirements(
     exported: Export, nothing_but_requirements: Callable[[Exported], Path], tmp_path: Path
 ) -> None:
     """The zip, unpacked elsewhere where it can't be written, without a home folder, in real time."""
-    bot = exported("gru", features=("teleport", "shadow-ball"), hidden=(64, 64))
+    bot = exported("gru", features=("spacing",), hidden=(64, 64))
     python = nothing_but_requirements(bot)
     assert bot.archive is not None
     place = tmp_path / "elsewhere" / "unpacked"

@@ -113,7 +113,7 @@ def test_what_it_sees_of_a_real_game_is_what_training_saw_to_the_bit(
 
 
 @pytest.mark.all_only
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", ["ics-falco_DL", "sheik-mewtwo_BF"])
 def test_nothing_differs_in_whole_real_games(
     real_replays: Path,
     manager: PluginManager,
