@@ -128,11 +128,12 @@ def test_asked_to_stop_it_stops_amid_a_game(
     assert played.of("game_end")[0]["finished"] is False
 
 
+@pytest.mark.all_only
 def test_it_ends_although_dolphin_is_far_ahead(
     play: Play, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More frames wait to be read than fit into the pipe from libmelee's reader."""
-    Stopping(monkeypatch, runner, at=5, seconds=0.1)  # before it skips any
+    Stopping(monkeypatch, runner, at=5, seconds=0.5)  # before it skips any
     played = play(runner, rate=2000.0, skip_menus=True)
     assert played.outcome.ended == "interrupted"
 

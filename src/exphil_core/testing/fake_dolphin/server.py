@@ -198,15 +198,13 @@ class Server:
         return flushed
 
     def _wait(self, done: Callable[[], bool], seconds: float, take: bool = True) -> None:
-        """Serve the network and the pipes until `done` or for so long: large packets stall unless it is served."""
+        """Serve the network and the pipes until `done` or for so long, once at least: without it packets stall."""
         until = time.perf_counter() + seconds
+        left = seconds
         while not done():
-            left = until - time.perf_counter()
             if self._asked:
                 sys.exit(0)
-            if left <= 0:
-                return
-            event = self._host.service(min(1, int(left * 1000)))
+            event = self._host.service(min(1, max(0, int(left * 1000))))
             if event.type == enet.EVENT_TYPE_RECEIVE and self._peer is None:
                 assert json.loads(event.packet.data)["type"] == "connect_request"
                 self._peer = event.peer
@@ -214,6 +212,9 @@ class Server:
                 raise Gone
             if take:
                 self._take()
+            left = until - time.perf_counter()
+            if left <= 0:
+                return
 
     def _send(self, data: bytes) -> None:
         if self._peer is None:
