@@ -24,7 +24,9 @@ _TOO_SLOW = 0.02
 
 OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--iso"], type=_FILE, metavar="PATH", help="The disc image of Melee, NTSC 1.02.  [required]"),
-    click.Option(["--port"], type=_PORT, default=1, show_default=True, help="The model's controller port."),
+    click.Option(
+        ["--port"], type=_PORT, default=1, show_default=True, metavar="1-4", help="The model's controller port."
+    ),
     click.Option(["--opponent-port"], type=_PORT, metavar="1-4", help="A human's port, or the CPU player's.  [2]"),
     click.Option(["--cpu"], type=click.IntRange(1, 9), metavar="1-9", help="Play a CPU player of this level."),
     click.Option(
