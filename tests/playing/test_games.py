@@ -148,7 +148,7 @@ def test_a_model_presses_in_play_what_it_would_on_its_own_replay(
     nothing is seen late, and what was decided last is known."""
     path = policy_file(delay=delay)
     own = Model("wild", Runner.load(path, manager, games=3, seed=4))
-    replays, _ = played(matches(3), own, Scripted())
+    replays, _ = played(matches(3, minutes=0.05), own, Scripted())
     again = Runner.load(path, manager, games=3, seed=4)
     changes = 0
     for number in range(3):
@@ -168,7 +168,7 @@ def test_a_second_game_of_a_runner_is_as_if_it_were_the_first(
     matches: Plan, manager: PluginManager, policy_file: PolicyFile
 ) -> None:
     """Lanes are games: what was played before or beside makes no difference."""
-    path, planned = policy_file(), matches(3)
+    path, planned = policy_file(), matches(3, minutes=0.05)
     replays = [
         played(planned, Model("wild", Runner.load(path, manager, games=3, seed=4)), Scripted(), batch)[0]
         for batch in (1, 2, 3)
@@ -179,5 +179,5 @@ def test_a_second_game_of_a_runner_is_as_if_it_were_the_first(
 def test_two_models_meet(matches: Plan, manager: PluginManager, policy_file: PolicyFile) -> None:
     path = policy_file()
     sides = [Model("wild", Runner.load(path, manager, games=2, seed=seed)) for seed in (0, 1)]
-    replays, results = played(matches(2), *sides)
+    replays, results = played(matches(2, minutes=0.05), *sides)
     assert len(replays) == len(results) == 2
