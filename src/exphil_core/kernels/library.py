@@ -18,7 +18,7 @@ from torch import Tensor
 from exphil_core.kernels.build import BuildError, built
 from exphil_core.kernels.variants import OFF, VARIABLE, chosen_variant
 
-LAYOUT = 2
+LAYOUT = 3
 _POINTER, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 
 
@@ -28,7 +28,7 @@ def _structure(name: str, pointers: str, numbers: str, floats: str = "") -> type
     return type(name, (ctypes.Structure,), {"_fields_": fields})
 
 
-# As in native/scan.h, native/convolution.h, native/step.h, native/frame.h and native/draw.h.
+# As in native/scan.h, native/convolution.h, native/step.h, native/frame.h, native/gather.h and native/draw.h.
 ScanArguments = _structure(
     "ScanArguments",
     "u step b c gate A D bias before y last ungated checkpoints dy dlast du dstep db dc dgate dA dD dbias dbefore",
@@ -51,6 +51,7 @@ AttentionArguments = _structure(
     "entered bias past filled y seen filled_after",
     "batch width heads window",
 )
+GatherArguments = _structure("GatherArguments", "into source bytes", "count stride")
 PartArguments = _structure(
     "PartArguments",
     "norm_weight norm_bias weight bias copy copy_bias base odds told_value told_change",

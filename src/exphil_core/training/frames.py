@@ -22,6 +22,7 @@ from exphil_core.replays.controller import Cells
 from exphil_core.replays.game import Game
 from exphil_core.replays.rows import ITEMS, ROW, ROWS, arrays_of, item_type, pack
 from exphil_core.training.encoding import Batch, encoded
+from exphil_core.training.gathering import gather
 from exphil_core.training.samples import GATHERED, Block, Frames, Items, Windows
 from exphil_core.training.table import (
     FIRST_TARGET,
@@ -135,17 +136,9 @@ class FrameStore:
 
     def _copy(self, name: str, games: Longs, start: Longs, count: Longs, into: npt.NDArray[Any]) -> None:
         """Put `count` rows from `start` on into each lane of `into` (B, T, …); lanes without that array stay."""
-        lane_bytes = into.nbytes // max(len(into), 1)
-        row_bytes = lane_bytes // max(into.shape[1], 1)
+        row_bytes = into.nbytes // max(into.shape[0] * into.shape[1], 1)
         views, origins = self.source.places(name, games)
-        firsts = (origins + start * row_bytes).tolist()
-        lengths = np.where(origins < 0, 0, count * row_bytes).tolist()
-        target, at = into.reshape(-1).view(np.uint8).data, 0
-        # Slices of memoryviews: half the overhead of numpy's, which is as long as copying a window takes.
-        for view, first, length in zip(views, firsts, lengths, strict=True):
-            if length:
-                target[at : at + length] = view[first : first + length]  # type: ignore[index]
-            at += lane_bytes
+        gather(views, origins + start * row_bytes, (origins >= 0) * count * row_bytes, into)
 
     def _counts(self, windows: Windows) -> npt.NDArray[np.bool_]:
         row = windows.start[:, None] + np.arange(windows.width)

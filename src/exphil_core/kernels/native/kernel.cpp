@@ -10,13 +10,14 @@ static inline long thread_number() { return 0; }
 #include "convolution.h"
 #include "draw.h"
 #include "frame.h"
+#include "gather.h"
 #include "scan.h"
 #include "step.h"
 
 extern "C" {
 
 // Raised whenever a structure below changes: the Python side refuses to use another layout.
-int64_t exphil_layout() { return 2; }
+int64_t exphil_layout() { return 3; }
 int64_t exphil_lanes() { return W; }
 int64_t exphil_chunk() { return CHUNK; }
 
@@ -27,6 +28,8 @@ int exphil_mamba_step(const StepArguments* arguments) { return mamba_step(*argum
 
 int exphil_linear(const LinearArguments* arguments) { return linear(*arguments); }
 int exphil_attention_step(const AttentionArguments* arguments) { return attention_step(*arguments); }
+
+int exphil_gather(const GatherArguments* arguments) { return gather(*arguments); }
 
 int exphil_draw(const DrawArguments* arguments) { return draw(*arguments); }
 
