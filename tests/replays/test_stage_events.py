@@ -28,7 +28,9 @@ def test_platforms_move_when_told_and_stay_otherwise() -> None:
 
 def test_an_event_of_a_rolled_back_row_never_happened() -> None:
     told = [[], [{"platform": 1, "height": 5.0}], [{"platform": 1, "height": 6.0}]]
-    heights = read_platforms(frames("fod_platform", PLATFORM, told).at(np.array([0, 2])), FOUNTAIN, (3, 18, 0))
+    heights = read_platforms(
+        frames("fod_platform", PLATFORM, told).at(np.array([0, 2])), FOUNTAIN, (3, 18, 0)
+    )
     assert heights is not None
     assert heights[:, 0].tolist() == [20, 6]
 

@@ -17,7 +17,6 @@ from exphil_core.builtin.pruning_options import (
 from exphil_core.checkpoints.entry import ModelEntry, utc_text
 from exphil_core.checkpoints.pruning import ARCHIVE, DELETE, KEEP, Action, Decision, PruningContext
 
-
 # Seconds; a timedelta holds no more than a billion days.
 LONGEST = 86_400e8
 

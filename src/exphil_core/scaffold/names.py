@@ -19,7 +19,9 @@ _DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 LONGEST = 50
 PREFIX = "exphil-"
 CHARACTER_PREFIX = "exphil-char-"
-_KINDS = re.compile(r"(char|backbones?|presets?|features?|naming|prune|pruning|log|loggers?|export|exporters?)-(?=.)")
+_KINDS = re.compile(
+    r"(char|backbones?|presets?|features?|naming|prune|pruning|log|loggers?|export|exporters?)-(?=.)"
+)
 
 
 @attrs.frozen(kw_only=True)
