@@ -31,7 +31,7 @@ demo: $(STAMP)
 	$(BIN)/exphil train --demo --epochs 2 --naming hybrid --tag demo --checkpoints demo/checkpoints
 	$(BIN)/exphil registry list --checkpoints demo/checkpoints
 	$(BIN)/exphil play "$$(ls -t demo/checkpoints/any/*_policy.safetensors | head -n 1)" --sandbox --games 12 --minutes 1 \
-		--opponent random --temperature 0.5 --seed 1
+		--opponent random --temperature 0.3 --seed 1
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
