@@ -131,26 +131,3 @@ def test_dropout_drops_of_what_the_head_knows_in_training_only(
     head.train()
     first, second = head.loss(y, target, last), head.loss(y, target, last)
     assert ((first != plain).any(dim=0) & (first != second).any(dim=0)).all()
-
-
-def test_smoothing_to_the_prior_pulls_towards_what_the_repeat_baseline_expects(
-    controllers: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], prior: ControllerPrior
-) -> None:
-    target, last = (torch.from_numpy(cells[:50].astype(np.int64)) for cells in controllers)
-    y, seen = torch.randn(50, WIDTH), {}
-
-    def watch(name: str, head: PolicyHead) -> torch.Tensor:
-        seen[name] = []
-        return head.loss(y, target, last, watch=lambda _, logits: seen[name].append(logits))
-
-    plain = watch("model", make_head(prior, trained=True))
-    watch("baseline", make_head(prior, trained=False))
-    expected = torch.stack(
-        [
-            -(torch.softmax(baseline, 1) * torch.log_softmax(model, 1)).sum(1)
-            for model, baseline in zip(seen["model"], seen["baseline"], strict=True)
-        ],
-        dim=1,
-    )
-    pulled = make_head(prior, trained=True).loss(y, target, last, to_prior=0.3)
-    torch.testing.assert_close(pulled, 0.7 * plain + 0.3 * expected)

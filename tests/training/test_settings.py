@@ -47,7 +47,6 @@ WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("head", "independent", {}),
     ("dropout", "0.3", {"hidden_sizes": "8,8"}),
     ("label_smoothing", "0.1", {}),
-    ("prior_smoothing", "0.1", {}),
     ("button_weight", "4", {}),
     ("accumulate", "2", {}),
     ("ema", "0.9", {}),

@@ -228,12 +228,6 @@ class TrainConfig:
         rule=share(),
         help="Share of each target spread over all possible values; in training only, never in val_loss.",
     )
-    prior_smoothing: float = option(
-        0.0,
-        group=TRAINING,
-        rule=share(),
-        help="Share of each target given to what the repeat baseline expects; in training only, never in val_loss.",
-    )
     button_weight: float = option(
         1.0,
         group=TRAINING,

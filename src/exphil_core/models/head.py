@@ -96,17 +96,8 @@ class PolicyHead(nn.Module):
     def part_logits(self, part: int, z_nZ: Tensor, last_n6: Tensor, chosen: list[Tensor]) -> Tensor:
         """Unnormalised log-probabilities (n, V) of a part, given the parts chosen before it."""
         z_nZ = self.dropout(F.gelu(self.norms[part](z_nZ)))
-        added_nV, copy_n1 = self.logits[part](z_nZ), self.copies[part](z_nZ)
-        base_nV, lift_n1 = self._prior(part, last_n6, chosen)
-        logits_nV: Tensor = (base_nV + added_nV).scatter_add(1, last_n6[:, part, None], lift_n1 + copy_n1)
-        if part in GIVEN_X:
-            return logits_nV.masked_fill(~self._buffer("possible")[chosen[part - 1]], IMPOSSIBLE)
-        return logits_nV
-
-    def _prior(self, part: int, last_n6: Tensor, chosen: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """What the repeat baseline expects of a part: log-probabilities (n, V), and (n, 1) what the last value has
-        besides."""
         last_n = last_n6[:, part]
+        added_nV = self.logits[part](z_nZ)
         base, odds = self._buffer(f"base_{part}"), self._buffer(f"odds_{part}")
         if part in GIVEN_X:
             x_n, last_x_n = chosen[part - 1], last_n6[:, part - 1]
@@ -117,10 +108,14 @@ class PolicyHead(nn.Module):
         at_last_n1 = base_nV.gather(1, index_n1)
         # log(m + r) - log m: what the repeat adds at the last value.
         lift_n1 = torch.logaddexp(at_last_n1, torch.log(odds_n + 1e-30)[:, None]) - at_last_n1
+        copy_n1 = self.copies[part](z_nZ)
         if part in GIVEN_X:
             # The last y may be out of the circle beside a new x: nothing may lift it then.
             lift_n1 = lift_n1.masked_fill(at_last_n1 <= IMPOSSIBLE / 2, 0.0)
-        return base_nV, lift_n1
+        logits_nV: Tensor = (base_nV + added_nV).scatter_add(1, index_n1, lift_n1 + copy_n1)
+        if part in GIVEN_X:
+            return logits_nV.masked_fill(~self._buffer("possible")[chosen[part - 1]], IMPOSSIBLE)
+        return logits_nV
 
     def tell(self, part: int, z_nZ: Tensor, value_n: Tensor, last_n6: Tensor) -> Tensor:
         """What the parts after `part` see, once it has its value (n,)."""
@@ -137,14 +132,12 @@ class PolicyHead(nn.Module):
         last_n6: Tensor,
         *,
         smoothing: float = 0.0,
-        to_prior: float = 0.0,
         watch: Watch | None = None,
     ) -> Tensor:
         """Nats (n, 6) of each part of the controllers `target_n6`, given the parts before it.
 
-        With `smoothing` or `to_prior` above 0 it is no likelihood but a loss for training alone: such shares of each
-        target are spread over all possible values, and over them as the repeat baseline expects them. `watch` is
-        shown each part's logits (n, V).
+        With `smoothing` above 0 it is no likelihood but a loss for training alone: that share of each target is
+        spread over all possible values. `watch` is shown each part's logits (n, V).
         """
         z_nZ = self.enter(y_nH)
         losses: list[Tensor] = []
@@ -154,11 +147,7 @@ class PolicyHead(nn.Module):
             logits_nV = self.part_logits(part, z_nZ, last_n6, chosen).float()
             if watch is not None:
                 watch(part, logits_nV)
-            loss_n = _cross_entropy(logits_nV, value_n, smoothing)
-            if to_prior > 0:
-                expected_n = _expected_loss(logits_nV, *self._prior(part, last_n6, chosen), last_n6[:, part])
-                loss_n = (1 - to_prior) * loss_n + to_prior * expected_n
-            losses.append(loss_n)
+            losses.append(_cross_entropy(logits_nV, value_n, smoothing))
             chosen.append(value_n)
             z_nZ = self.tell(part, z_nZ, value_n, last_n6)
         return torch.stack(losses, dim=1)
@@ -235,9 +224,3 @@ def _cross_entropy(logits_nV: Tensor, value_n: Tensor, smoothing: float) -> Tens
     chances_nV = torch.log_softmax(logits_nV, dim=1).masked_fill(~possible_nV, 0.0)
     spread_n = -chances_nV.sum(dim=1) / possible_nV.sum(dim=1)
     return (1 - smoothing) * exact_n + smoothing * spread_n
-
-
-def _expected_loss(logits_nV: Tensor, base_nV: Tensor, lift_n1: Tensor, last_n: Tensor) -> Tensor:
-    """Nats (n,) that the repeat baseline expects of these logits."""
-    prior_nV = torch.softmax(base_nV.scatter_add(1, last_n[:, None], lift_n1), dim=1)
-    return -(prior_nV * torch.log_softmax(logits_nV, dim=1)).sum(dim=1)

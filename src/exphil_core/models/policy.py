@@ -95,13 +95,12 @@ class Policy(nn.Module):
         state: State,
         *,
         smoothing: float = 0.0,
-        to_prior: float = 0.0,
         watch: Watch | None = None,
     ) -> tuple[Tensor, State]:
         """Nats (B, T, 6) of each part of the controllers `target` (B, T, 6), and the state after the last frame.
 
         `decided` (B, T, 6) are the controllers decided just before; `floats` (B, T, O); `ids` (B, T, I). See
-        `PolicyHead.loss` for `smoothing`, `to_prior` and `watch`.
+        `PolicyHead.loss` for `smoothing` and `watch`.
         """
         y_BTH, state = self.backbone(self.embedding(floats, ids), state)
         parts_n6 = self.head.loss(
@@ -109,7 +108,6 @@ class Policy(nn.Module):
             target.flatten(0, 1),
             decided.flatten(0, 1),
             smoothing=smoothing,
-            to_prior=to_prior,
             watch=watch,
         )
         return parts_n6.view(*target.shape), state

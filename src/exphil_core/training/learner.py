@@ -85,7 +85,6 @@ class Learner:
                 tensors.target,
                 state,
                 smoothing=self.config.label_smoothing,
-                to_prior=self.config.prior_smoothing,
             )
         # Carried in fp32 whatever the step ran in.
         state = tuple(part.float() for part in state)
