@@ -182,4 +182,4 @@ def test_a_game_can_be_watched_and_the_terminal_is_left_as_it_was() -> None:
     assert "Battlefield" in plain
     assert text.index("\x1b[?1049h") < text.index("\x1b[?1049l")
     assert text.count("\x1b[?25h") == 1
-    assert "1 games of" in text.split("\x1b[?1049l")[1]
+    assert "1 game of" in text.split("\x1b[?1049l")[1]

@@ -175,13 +175,8 @@ def shortcomings(command: list[str], monkeypatch: pytest.MonkeyPatch) -> list[st
     return [f"{check.name}: {check.detail}" for check in checks if check.status != "pass"]
 
 
-@pytest.mark.parametrize(
-    "backbone",
-    [
-        "gru",
-        *(pytest.param(name, marks=pytest.mark.all_only) for name in ("mlp", "mamba", "sliding_window")),
-    ],
-)
+@pytest.mark.all_only
+@pytest.mark.parametrize("backbone", ["gru", "mlp", "mamba", "sliding_window"])
 def test_it_conforms(exported: Export, monkeypatch: pytest.MonkeyPatch, backbone: str) -> None:
     """Quickly, with character features, started from another folder."""
     folder = exported(backbone, features=("teleport",)).folder

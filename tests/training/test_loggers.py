@@ -307,9 +307,10 @@ def test_loggers_may_be_changed_when_a_run_goes_on(run: Run, loggers: PluginMana
     first = run("recorder", epochs="1")
     assert isinstance(first, TrainedModel)
     state = str(first.folder / f"{first.entry.stem}.state")
-    flags = {"log_to": "vandal,gambler"}
+    more = {"epochs": "9", "max_steps": "60"}
+    flags = {"log_to": "vandal,gambler", **more}
     assert resume(state, "", flags, loggers, pytest.fail).run.config.log_to == ("vandal", "gambler")
-    assert resume(state, "", {"log_to": "none"}, loggers, pytest.fail).run.config.log_to == ()
+    assert resume(state, "", {"log_to": "none", **more}, loggers, pytest.fail).run.config.log_to == ()
 
 
 def test_a_failure_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,8 +334,7 @@ def test_a_model_that_can_t_be_written_is_told(run: Run, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(run_module, "save_weights", full)
-    with pytest.raises(OSError, match="No space left"):
-        run("recorder")
+    assert isinstance(run("recorder"), UnfinishedRun)
     (end,) = Recorder.made[0].told("finish")
     assert end.status == "failed"
     assert "No space left" in end.reason

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from exphil_core.features.rows import Floats
 from exphil_core.replays.controller import NEUTRAL
@@ -22,7 +21,6 @@ class UmiPlayer:
     """
 
     def __init__(self, policy: str | Path, session: Any, *, temperature: float = 1.0) -> None:
-        torch.set_grad_enabled(False)
         self._scratch = session.num_slots - 1
         self._runner = Runner.load(
             policy, games=session.num_slots, temperature=temperature, seed=session.rng_seed
