@@ -33,5 +33,5 @@ def faults() -> int:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc keeps memory on Linux only")
 def test_freed_memory_is_used_again() -> None:
-    # New pages each time would be 4,096 faults for each of the forty; without being asked, glibc takes 28,000 to 163,000.
+    # New pages each time would be 4,096 faults for each of the forty; unasked, glibc takes 28,000 to 163,000 in all.
     assert faults() < 40 * 4096 / 8
