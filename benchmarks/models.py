@@ -31,7 +31,6 @@ from exphil_core.kernels.variants import VARIANTS, runs_here
 from exphil_core.models.backbones.mamba import Mamba
 from exphil_core.models.policy import Policy, build_policy, parameter_count, policy_shape
 from exphil_core.plugin_manager import load_plugins
-from exphil_core.training.allocator import keep_freed_memory
 
 BATCH, FRAMES, CHANNELS, STATES, WIDTH = 64, 60, 512, 16, 256
 ROUNDS = 5
@@ -239,7 +238,6 @@ def frames_of_play() -> dict[str, Any]:
 
 def figures() -> dict[str, Any]:
     """Everything, on one thread."""
-    keep_freed_memory()
     torch.set_num_threads(1)
     return {"scan": scans(), "two_layers_of_256": layers(), "frame_of_play_microseconds": frames_of_play()}
 
