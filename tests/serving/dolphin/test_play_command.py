@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import json
 import multiprocessing
@@ -21,6 +22,7 @@ import torch
 
 from exphil_core.checkpoints.store import save_policy
 from exphil_core.cli.main import run
+from exphil_core.errors import ExphilError
 from exphil_core.replays.controller import NEUTRAL
 from exphil_core.replays.slp import read_game
 from exphil_core.testing.fake_dolphin import FakeDolphin, install, read_log
@@ -278,3 +280,48 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == "[]\n"
     assert "With --dolphin" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "section", "key", "without", "given"),
+    [
+        (["--fullscreen"], "Display", "Fullscreen", "False", "True"),
+        (["--no-audio"], "DSP", "Backend", None, "No audio output"),
+        (["--blocking"], "Core", "BlockingPipes", "False", "True"),
+    ],
+)
+def test_how_dolphin_runs_is_told_to_it(
+    model: Path, fake: Any, iso: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    words: list[str], section: str, key: str, without: str | None, given: str,
+) -> None:  # fmt: skip
+    import melee
+
+    told: list[str | None] = []
+
+    def instead_of_running(console: melee.Console, **_: Any) -> None:
+        ini = configparser.ConfigParser()
+        ini.read(Path(console._get_dolphin_config_path()) / "Dolphin.ini")
+        told.append(ini.get(section, key, fallback=None))
+        raise ExphilError("enough seen")
+
+    fake(frames=1)
+    monkeypatch.setattr(melee.Console, "run", instead_of_running)
+    for number, more in enumerate(([], words)):
+        session = ["--session", str(tmp_path / f"session{number}")]
+        assert run(flags(tmp_path, "--cpu", "9", *more, *session)) == 1
+    assert told == [without, given]
+
+
+def test_a_dolphin_that_cannot_be_run_is_one_line(
+    model: Path, fake: Any, iso: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    import melee
+
+    def no_memory(*_: Any, **__: Any) -> None:
+        raise OSError(12, "Cannot allocate memory", "dolphin")
+
+    fake(frames=1)
+    monkeypatch.setattr(melee.Console, "run", no_memory)
+    assert run(flags(tmp_path, "--cpu", "9")) == 1
+    assert capfd.readouterr().err == "exphil: dolphin: Cannot allocate memory\n"

@@ -153,6 +153,9 @@ class RunningDolphin:
         stream = self.console._slippstream
         stream.interrupt()
         reader, until = stream._worker, time.monotonic() + _READER_SECONDS
+        if reader is not None and reader.pid is None:
+            stream._worker = None  # Dolphin didn't even start: libmelee would wait for a reader that never ran
+            return
         while reader is not None and reader.pid is not None and reader.is_alive():
             try:
                 if stream._buffer.poll(0.05):
