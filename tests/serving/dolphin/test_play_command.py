@@ -286,8 +286,8 @@ def test_help_loads_nothing_heavy() -> None:
     ("words", "section", "key", "without", "given"),
     [
         (["--fullscreen"], "Display", "Fullscreen", "False", "True"),
-        (["--no-audio"], "DSP", "Backend", None, "No audio output"),
-        (["--blocking"], "Core", "BlockingPipes", "False", "True"),
+        (["--no-audio"], "DSP", "Backend", None, "No Audio Output"),
+        (["--blocking"], "Slippi", "BlockingPipes", "False", "True"),
     ],
 )
 def test_how_dolphin_runs_is_told_to_it(

@@ -154,7 +154,8 @@ class RunningDolphin:
         stream.interrupt()
         reader, until = stream._worker, time.monotonic() + _READER_SECONDS
         if reader is not None and reader.pid is None:
-            stream._worker = None  # Dolphin didn't even start: libmelee would wait for a reader that never ran
+            # Dolphin didn't even start: libmelee would wait for a reader that never ran.
+            stream._worker = None
             return
         while reader is not None and reader.pid is not None and reader.is_alive():
             try:
