@@ -36,7 +36,7 @@ demo: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict src $(wildcard plugins/*/src)
+	$(BIN)/mypy --strict src $(wildcard plugins/*/src) benchmarks
 
 test: lint
 	$(PYTEST) -n 2 -m "not all_only"

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,8 @@ def listings() -> dict[str, float]:
     for words in ("--help", "plugins list", "presets list"):
         command = [sys.executable, "-m", "exphil_core", *words.split()]
         ratios[words] = interleaved(
-            lambda command=command: subprocess.run(command, check=True, capture_output=True),
-            lambda: subprocess.run(plain, check=True, capture_output=True),
+            partial(subprocess.run, command, check=True, capture_output=True),
+            partial(subprocess.run, plain, check=True, capture_output=True),
         )
     return ratios
 

@@ -115,6 +115,7 @@ def feeding(folder: Path) -> dict[str, float]:
     windows = [plan.windows for plan in itertools.islice(plans, 24) if len(plan.windows) == LANES]
     size = LANES * (WINDOW + 1) * ROW.itemsize
     (view,), _ = store.source.places("rows", np.array([0]))
+    assert view is not None
     blocks = [
         np.frombuffer(view, np.uint8, size, (i * size) % (len(view) - size)) for i in range(len(windows))
     ]

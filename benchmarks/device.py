@@ -13,6 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,9 +34,10 @@ CHUNKS = (4, 6, 8, 10, 15, 20)
 PEAKS = {"H100": {"fp32": 67e12, "bf16": 989e12}, "H200": {"fp32": 67e12, "bf16": 989e12}}
 
 Step = Callable[[], object]
+Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-def batch(lanes: int, device: torch.device) -> list[torch.Tensor]:
+def batch(lanes: int, device: torch.device) -> Inputs:
     """Random floats, ids, decided and target controllers of `lanes` windows."""
     schema = observation_schema()
     generator = torch.Generator().manual_seed(0)
@@ -47,15 +49,16 @@ def batch(lanes: int, device: torch.device) -> list[torch.Tensor]:
     cells = torch.full((lanes, FRAMES, 6), 58)
     cells[..., 0] = torch.randint(256, (lanes, FRAMES), generator=generator)
     cells[..., 1] = torch.randint(117, (lanes, FRAMES), generator=generator)
-    return [tensor.to(device) for tensor in (floats, ids, cells.roll(1, dims=1), cells)]
+    return floats.to(device), ids.to(device), cells.roll(1, dims=1).to(device), cells.to(device)
 
 
 def policy_of(backbone: str, device: torch.device) -> Policy:
     torch.manual_seed(0)
     policy = build_policy(load_plugins(), policy_shape(backbone, HIDDEN, {}, observation_schema()))
     # The head's last layers start at zero, and with them all gradients below.
-    for layer in policy.head.logits:
-        torch.nn.init.normal_(layer.weight, std=0.05)
+    for name, weight in policy.head.logits.named_parameters():
+        if name.endswith("weight"):
+            torch.nn.init.normal_(weight, std=0.05)
     return policy.to(device)
 
 
@@ -148,9 +151,9 @@ def scans(device: torch.device) -> dict[str, Any]:
     leaves = [tensor.to(device).requires_grad_() for tensor in inputs]
     ways: dict[str, Callable[..., Any]] = {"loop": looped_scan}
     for chunk in CHUNKS:
-        ways[f"chunks of {chunk}"] = lambda *x, chunk=chunk: chunked_scan(*x, chunk)
+        ways[f"chunks of {chunk}"] = partial(chunked_scan, chunk=chunk)
     if device.type == "cuda":
-        ways["chunks of 8, compiled"] = torch.compile(lambda *x: chunked_scan(*x, 8))
+        ways["chunks of 8, compiled"] = torch.compile(partial(chunked_scan, chunk=8))
     if device.type == "cuda" and has_cuda_kernels():
         from exphil_core.kernels.cuda import cuda_scan
 

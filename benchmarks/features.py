@@ -83,13 +83,14 @@ def thrown_bomb(game: Game, fighter: int) -> Mask:
 
 def can_answer(game: Game, fighter: int) -> Mask:
     """On the ground and out of trouble."""
-    grounded = game.state_TPF[:, fighter, STATE["airborne"]] == 0
+    grounded: Mask = game.state_TPF[:, fighter, STATE["airborne"]] == 0
     return grounded & ~np.isin(game.action_TP[:, fighter], TROUBLE)
 
 
 def beginning(lasts: Mask) -> Mask:
     """The first frame of each stretch."""
-    return lasts & ~np.concatenate([[False], lasts[:-1]])
+    before: Mask = np.concatenate([[False], lasts[:-1]])
+    return lasts & ~before
 
 
 def answer(happens: MaskOf, game: Game, fighter: int) -> Mask:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def scans() -> dict[str, Any]:
     """Scan forward and backward: how many times faster the kernel's variants are, and the memory that each takes."""
     inputs = scan_inputs()
     loop = forward_backward(around(looped_scan), inputs)
-    others = {"loop": loop, "chunked": forward_backward(around(lambda *x: chunked_scan(*x, 8)), inputs)}
+    others = {"loop": loop, "chunked": forward_backward(around(partial(chunked_scan, chunk=8)), inputs)}
     if importlib.util.find_spec("mambapy"):
         others["mambapy"] = forward_backward(around(mambapy_scan), inputs)
     result: dict[str, Any] = {"shape": [BATCH, FRAMES, CHANNELS, STATES]}

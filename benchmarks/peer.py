@@ -93,7 +93,8 @@ def read_games(folder: Path, trial: Sequence[str] = ()) -> Games:
     With `trial`, endings of names, those games are held out of the training games, and the comparison's own four are
     not read: settings are chosen on these.
     """
-    training, held_out = [], []
+    training: list[Game] = []
+    held_out: list[Game] = []
     endings = tuple(trial) or HELD_OUT
     for path in sorted(folder.glob("*.slp")):
         try:

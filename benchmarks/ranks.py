@@ -101,8 +101,8 @@ def taken(folder: str, backbone: str, ranks: int, threads: int, steps: int) -> d
 
 def main(words: Sequence[str]) -> None:
     if words[:1] == ["--rank"]:
-        _, folder, backbone, threads, steps = words
-        print(json.dumps(one_rank(folder, backbone, int(threads), int(steps))))
+        _, folder, backbone, *counts = words
+        print(json.dumps(one_rank(folder, backbone, *map(int, counts))))
         return
     parser = argparse.ArgumentParser()
     parser.add_argument("--backbones", nargs="+", default=["gru", "mlp"])

@@ -44,7 +44,7 @@ def policy_file(manager: PluginManager, folder: Path, backbone: str, features: t
     policy = build_policy(manager, policy_shape(backbone, (256, 256), {}, schema)).eval()
     with torch.no_grad():
         for weight in policy.parameters():
-            weight += 0.02 * torch.randn_like(weight)
+            weight.add_(torch.randn_like(weight), alpha=0.02)
     about = {"observation": schema.as_json(), "controller": {"parts": list(PARTS)}, "delay": 18}
     path = folder / f"{backbone}_policy.safetensors"
     save_policy(path, policy, about)

@@ -70,4 +70,4 @@ def has_kernel() -> bool:
 
 
 # `torch.compile` asks once and doesn't look inside.
-_has_kernel = torch.compiler.assume_constant_result(lambda: kernel() is not None)  # type: ignore[no-untyped-call]
+_has_kernel = torch.compiler.assume_constant_result(lambda: kernel() is not None)

@@ -64,7 +64,7 @@ class Learner:
             loss, carried = self._loss_sum(step, carried)
             if count:
                 # Divided by what all ranks have: their gradients add up to that of the mean over the whole batch.
-                (loss / count).backward()  # type: ignore[no-untyped-call]
+                (loss / count).backward()
                 total += loss.item()
         if count:
             (total,) = self.team.sums([total])

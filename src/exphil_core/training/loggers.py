@@ -122,7 +122,7 @@ class Loggers:
 def _bits_kept() -> Iterator[None]:
     """What decides the bits of a run and is everybody's in a process: afterwards it is what it was."""
     mine, numpys, torchs = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cudas = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    cudas = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     threads = torch.get_num_threads()
     try:
         yield

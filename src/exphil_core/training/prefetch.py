@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from exphil_core.training.frames import FrameStore
@@ -17,7 +17,7 @@ DEPTH = 4
 
 def ahead(
     plans: Iterable[Plan], store: FrameStore, *, threads: int = THREADS, depth: int = DEPTH
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """The steps of `plans`, in their order, up to `depth` made ahead. An error in making one is raised where that
     step would have come. Closing the iterator (or leaving the loop over it) ends the threads."""
     if threads < 1:
