@@ -17,11 +17,13 @@ from made_up import FLIP, made_up_rows
 
 from exphil_core import CharacterFeatureSpec, FeatureColumn
 from exphil_core.features.augment import GROUPS, Augmenter, mirror_rows
-from exphil_core.features.columns import DECIDED, DECIDED_COLUMNS, MASKS
+from exphil_core.features.columns import DECIDED, DECIDED_COLUMNS, IDENTITY, MASKS
 from exphil_core.features.encoder import Observation, encode
 from exphil_core.features.rows import Rows, game_rows
 from exphil_core.features.schema import observation_schema
+from exphil_core.melee.characters import UNKNOWN_INTERNAL as UNKNOWN_CHARACTER
 from exphil_core.melee.stages import BY_NAME
+from exphil_core.melee.stages import UNKNOWN_INTERNAL as UNKNOWN_STAGE
 from exphil_core.replays.game import STATE, Game
 from exphil_core.replays.slp import read_game
 
@@ -157,3 +159,34 @@ def test_the_decided_controller_can_be_hidden_and_nothing_else_is() -> None:
             assert (observation.floats[0, :, index] == 0).all()
         else:
             assert (observation.floats[0, :, index] == normal.floats[:, index]).all()
+
+
+def test_a_hidden_identity_is_one_that_the_encoder_never_knew() -> None:
+    rows = made_up_rows(5)
+    unknown = attrs.evolve(
+        rows,
+        character=np.full_like(rows.character, UNKNOWN_CHARACTER),
+        stage=np.full_like(rows.stage, UNKNOWN_STAGE),
+    )
+    normal, expected = encode(rows), encode(unknown)
+    observation = Observation(floats=normal.floats[None].copy(), ids=normal.ids[None].copy())
+    hidden = np.zeros((1, len(GROUPS)), bool)
+    hidden[0, GROUPS.index(IDENTITY)] = True
+    Augmenter(SCHEMA).hide(observation, hidden)
+    assert (observation.ids[0] == expected.ids).all()
+    assert (observation.floats[0] == normal.floats).all()
+    assert (expected.ids != normal.ids).any(axis=0).sum() == 3
+
+
+def test_what_one_stage_alone_can_lack_is_hidden_there_though_the_stage_is_hidden_too() -> None:
+    stage = BY_NAME["fountainofdreams"].internal
+    rows = made_up_rows(5, unknown=0.0)
+    rows = attrs.evolve(rows, stage=np.full_like(rows.stage, stage), platform=np.nan_to_num(rows.platform))
+    normal = encode(rows)
+    observation = Observation(floats=normal.floats[None].copy(), ids=normal.ids[None].copy())
+    hidden = np.zeros((1, len(GROUPS)), bool)
+    hidden[0, [GROUPS.index(IDENTITY), GROUPS.index("platforms")]] = True
+    Augmenter(SCHEMA).hide(observation, hidden)
+    known = NAMES.index("platforms_known")
+    assert normal.floats[:, known].all()
+    assert not observation.floats[0, :, known].any()

@@ -5,18 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from exphil_core.config.resolve import resolve
 from exphil_core.features.augment import GROUPS
-from exphil_core.features.columns import DECIDED
+from exphil_core.features.columns import DECIDED, IDENTITY
 from exphil_core.features.schema import observation_schema
+from exphil_core.melee.characters import UNKNOWN_INTERNAL as UNKNOWN_CHARACTER
+from exphil_core.melee.stages import UNKNOWN_INTERNAL as UNKNOWN_STAGE
+from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.game import Game
 from exphil_core.training.frames import FrameStore, build_store
 from exphil_core.training.hiding import Hiding
-from exphil_core.training.sampling import FrameSampler, WindowSampler, validation_steps
+from exphil_core.training.loop import sampler_of
+from exphil_core.training.sampling import FrameSampler, Step, WindowSampler, validation_steps
 
 SCHEMA = observation_schema()
 NAMES = [column.name for column in SCHEMA.columns]
 KNOWN = NAMES.index("decided_known")
 SPEEDS = NAMES.index("own_speeds_known")
+IDS = [column.name for column in SCHEMA.ids]
+WHO_AND_WHERE = [IDS.index(name) for name in ("own_character", "opponent_character", "stage")]
+UNKNOWN = (UNKNOWN_CHARACTER, UNKNOWN_CHARACTER, UNKNOWN_STAGE)
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +37,10 @@ def rng() -> np.random.Generator:
 
 
 def test_chances_are_what_they_say_and_groups_are_drawn_apart() -> None:
-    drawn = Hiding(mask=0.3, controller=0.6).drawn(9, np.arange(20_000))
+    drawn = Hiding(mask=0.3, controller=0.6, identity=0.45).drawn(9, np.arange(20_000))
     shares = dict(zip(GROUPS, drawn.mean(axis=0), strict=True))
     for group, share in shares.items():
-        assert share == pytest.approx(0.6 if group == DECIDED else 0.3, abs=0.02), group
+        assert share == pytest.approx({DECIDED: 0.6, IDENTITY: 0.45}.get(group, 0.3), abs=0.02), group
     assert drawn[:, 0].astype(float) @ drawn[:, 1] / 20_000 == pytest.approx(0.09, abs=0.01)
     assert not Hiding().drawn(9, np.arange(100)).any()
     assert (Hiding(mask=0.3).drawn(9, np.array([7])) == Hiding(mask=0.3).drawn(9, np.arange(8))[7:]).all()
@@ -51,6 +59,26 @@ def test_a_segment_goes_without_as_a_whole(store: FrameStore) -> None:
         hidden = lanes
         seen |= set(lanes.tolist())
     assert seen == {True, False}
+
+
+def test_who_plays_where_is_hidden_from_a_segment_as_a_whole_and_from_nobody_else(store: FrameStore) -> None:
+    def steps(hiding: Hiding) -> list[Step]:
+        return list(WindowSampler(store=store, lanes=4, window=30, mirror=0.5, hiding=hiding).epoch(rng()))
+
+    hidden, share = np.zeros(4, bool), []
+    for plain, step in zip(steps(Hiding()), steps(Hiding(identity=0.5)), strict=True):
+        ids, seen = step.batch.observation.ids, plain.batch.observation.ids
+        lanes = (ids[..., WHO_AND_WHERE] == UNKNOWN).all(axis=(1, 2))
+        assert (lanes == hidden[step.kept])[~step.fresh].all()
+        assert (ids[~lanes] == seen[~lanes]).all()
+        assert not (seen[..., WHO_AND_WHERE] == UNKNOWN).any()
+        others = np.delete(np.arange(len(IDS)), WHO_AND_WHERE)
+        assert (ids[..., others] == seen[..., others]).all()
+        assert (step.batch.observation.floats == plain.batch.observation.floats).all()
+        assert (step.batch.target == plain.batch.target).all()
+        hidden = lanes
+        share.append(lanes.mean())
+    assert 0.2 < np.mean(share) < 0.8
 
 
 def test_single_frames_are_drawn_one_by_one(store: FrameStore) -> None:
@@ -83,3 +111,16 @@ def test_hiding_changes_nothing_but_what_it_hides(store: FrameStore, kind: str) 
 def test_held_out_games_are_seen_whole(store: FrameStore) -> None:
     for step in validation_steps(store, 4, 200):
         assert (step.batch.observation.floats[..., KNOWN] == 1).all()
+        assert not (step.batch.observation.ids[..., WHO_AND_WHERE] == UNKNOWN).any()
+
+
+@pytest.mark.parametrize("kind", [WindowSampler, FrameSampler])
+def test_the_flag_reaches_what_is_cut_for_training(
+    store: FrameStore, kind: type, manager: PluginManager
+) -> None:
+    temporal = kind is WindowSampler
+    flags = {"replays": ("x",), "backbone": "gru" if temporal else "mlp", "identity_dropout": "1"}
+    sampler = sampler_of(resolve(manager, flags=flags).config, store)
+    assert isinstance(sampler, kind)
+    for step in sampler.epoch(rng()):
+        assert (step.batch.observation.ids[..., WHO_AND_WHERE] == UNKNOWN).all()

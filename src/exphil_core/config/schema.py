@@ -201,6 +201,13 @@ class TrainConfig:
         rule=between(0, 1),
         help="Share of the training examples whose last controller is hidden from the network, against copying.",
     )
+    identity_dropout: float = option(
+        0.0,
+        group=TRAINING,
+        rule=between(0, 1),
+        help="Share of the training examples whose characters and stage are unknown to the network, against learning "
+        "games by heart.",
+    )
     epochs: int = option(10, group=TRAINING, rule=at_least(1), help="Passes over the training games.")
     batch_size: int | None = option(
         None,

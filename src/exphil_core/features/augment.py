@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from exphil_core.features.columns import DECIDED, MASKS
+from exphil_core.features.columns import DECIDED, IDENTITY, IDENTITY_TABLES, MASKS
 from exphil_core.features.encoder import Observation
 from exphil_core.features.rows import Rows
 from exphil_core.features.schema import ACTION_IDS, ObservationSchema
@@ -27,8 +27,8 @@ _MIRRORED_ACTION = np.arange(ACTION_IDS, dtype=np.int16)
 _MIRRORED_ACTION[[DEAD_LEFT, DEAD_RIGHT]] = DEAD_RIGHT, DEAD_LEFT
 _FLIP = np.ones(len(STATE), np.float32)
 _FLIP[[STATE[name] for name in MIRRORED]] = -1
-# What can be hidden, in the order of `Hiding`.
-GROUPS: tuple[str, ...] = (*(group.name for group in MASKS), DECIDED)
+# What can be hidden, in the order of `Hiding`. Identity is last: others look at the stage.
+GROUPS: tuple[str, ...] = (*(group.name for group in MASKS), DECIDED, IDENTITY)
 _ONLY_ON = {group.name: BY_NAME[group.stage].internal for group in MASKS if group.stage}
 
 
@@ -72,6 +72,10 @@ class Augmenter:
         self._ids_of = [
             [(index, column.unknown) for index, column in enumerate(ids) if column.mask == group]
             for group in GROUPS
+        ]
+        # The last id of either table stands for anything unknown.
+        self._ids_of[GROUPS.index(IDENTITY)] = [
+            (index, column.size - 1) for index, column in enumerate(ids) if column.table in IDENTITY_TABLES
         ]
 
     def mirror(self, observation: Observation, lanes: Lanes) -> None:

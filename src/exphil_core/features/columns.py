@@ -112,6 +112,10 @@ MASKS: tuple[MaskGroup, ...] = (
 )
 # Dropped by `--controller-dropout`, never unknown otherwise.
 DECIDED = "decided"
+# Dropped by `--identity-dropout`: the ids of these tables. No column names it as its mask: models of before that flag
+# have the same schema.
+IDENTITY = "identity"
+IDENTITY_TABLES = ("character", "stage")
 
 
 def _unknowable(mask: str, since: str) -> dict[str, Any]:

@@ -43,7 +43,9 @@ Each group below can be missing, in old replays or in play. `--mask-dropout P` h
 training examples (segments of windows, or single frames), so that a model learns to do without it.
 `--controller-dropout P` hides the `decided` columns in the same way, so that a model looks at the game instead of at
 its own hands. The policy head still knows the last controller: its starting point is to repeat it, which it can do in
-play as well. Both are for training only; held-out games are always seen whole.
+play as well. `--identity-dropout P` makes both characters' ids and the stage's unknown (their last ids), together, so
+that a model learns from all games what it might otherwise learn by heart of each; actions, positions and platforms
+still tell much. All three are for training only; held-out games are always seen whole.
 
 | group | known by | unknown in |
 |---|---|---|

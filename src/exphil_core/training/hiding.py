@@ -1,5 +1,5 @@
-"""What training hides from a model now and then, so that it can do without: columns that a source may lack, and the
-controller decided last, which is easily copied."""
+"""What training hides from a model now and then, so that it can do without: columns that a source may lack, the
+controller decided last, which is easily copied, and who plays where, which tells games apart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exphil_core.features.augment import GROUPS
-from exphil_core.features.columns import DECIDED
+from exphil_core.features.columns import DECIDED, IDENTITY
 from exphil_core.training.shuffle import chances, scrambled
 
 Flags = npt.NDArray[np.bool_]
@@ -19,19 +19,21 @@ _STREAM = 0x48494445
 
 @attrs.frozen(kw_only=True)
 class Hiding:
-    """Chances: `mask` of each group of maskable columns, `controller` of the decided controller."""
+    """Chances: `mask` of each group of maskable columns, `controller` of the decided controller, `identity` of
+    characters and stage together."""
 
     mask: float = 0.0
     controller: float = 0.0
+    identity: float = 0.0
 
     def drawn(self, key: int, index: npt.NDArray[np.int64]) -> Flags:
         """Which groups (n, len(GROUPS)) each of the examples `index` (n,) goes without: a function of `key`."""
         hidden = np.zeros((len(index), len(GROUPS)), bool)
-        if self.mask == 0 and self.controller == 0:
-            return hidden
         for group, name in enumerate(GROUPS):
-            stream = int(scrambled(key ^ _STREAM, group)[0])
-            hidden[:, group] = chances(stream, index) < (self.controller if name == DECIDED else self.mask)
+            chance = {DECIDED: self.controller, IDENTITY: self.identity}.get(name, self.mask)
+            if chance > 0:
+                stream = int(scrambled(key ^ _STREAM, group)[0])
+                hidden[:, group] = chances(stream, index) < chance
         return hidden
 
 

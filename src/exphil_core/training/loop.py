@@ -327,7 +327,9 @@ def sampler_of(
 ) -> WindowSampler | FrameSampler:
     """What cuts the batches of a run out of `store`, for one rank of a team."""
     assert config.batch_size is not None  # resolution filled it in
-    hiding = Hiding(mask=config.mask_dropout, controller=config.controller_dropout)
+    hiding = Hiding(
+        mask=config.mask_dropout, controller=config.controller_dropout, identity=config.identity_dropout
+    )
     if config.temporal:
         return WindowSampler(
             store=store,
