@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exphil_core.errors import ExphilError
+from exphil_core.errors import ExphilError, ReplayError
+from exphil_core.replays import archives
+from exphil_core.replays.archives import read_one
 from exphil_core.replays.filters import GameFilter, select
 from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.intake import look_at
@@ -58,6 +61,28 @@ def test_a_folder_without_replays_is_an_error(tmp_path: Path) -> None:
 def test_a_glob_without_matches_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ExphilError, match=r"no \.slp files in"):
         find_replays([str(tmp_path / "*.slp")])
+
+
+def test_a_file_takes_memory_of_its_size_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "a.slp").write_bytes(b"{U" * 50_000)
+    (file,) = find_replays([str(tmp_path)])
+    tracemalloc.start()
+    try:
+        assert read_one(file) == b"{U" * 50_000
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_grew_beyond_every_replay_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.slp").write_bytes(b"{U")
+    (file,) = find_replays([str(tmp_path)])
+    (tmp_path / "a.slp").write_bytes(bytes(1001))
+    monkeypatch.setattr(archives, "LARGEST", 1000)
+    with pytest.raises(ReplayError, match="are no replay"):
+        read_one(file)
 
 
 def test_linked_folders_are_searched_and_circles_end(
