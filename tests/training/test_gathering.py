@@ -25,15 +25,31 @@ def way(request: pytest.FixtureRequest) -> Iterator[str]:
     force_kernel(None)
 
 
-def test_each_lane_gets_its_piece_and_the_others_stay(way: str) -> None:
+# Lanes of every kind, and five of some length: the kernel copies four at a time as far as the shortest goes.
+MIXED = [
+    (0, 17, 1543),
+    (None, 5, 0),
+    (3, 699, 1),
+    (0, 4000, 1000),
+    (1, 0, 1),
+    (2, 0, 0),
+    (0, 0, 0),
+    (3, 9, 691),
+]
+LONG = [(0, 17, 1543), (3, 0, 700), (0, 3000, 2000), (0, 64, 1984), (3, 100, 128)]
+
+
+@pytest.mark.parametrize("pieces", [MIXED, LONG], ids=["mixed", "long"])
+def test_each_lane_gets_its_piece_and_the_others_stay(
+    way: str, pieces: list[tuple[int | None, int, int]]
+) -> None:
     lots = np.random.default_rng(0)
     views = [memoryview(lots.bytes(size)) for size in (5000, 1, 0, 700)]
-    lanes = [0, None, 3, 0, 1, 2, 0, 3]
-    first = np.array([17, 5, 699, 4000, 0, 0, 0, 9], np.int64)
-    length = np.array([1543, 0, 1, 1000, 1, 0, 0, 691], np.int64)
-    into = np.full((8, 40, 50), 7, np.uint8)
+    lanes = [lane for lane, _, _ in pieces]
+    first, length = (np.array([piece[i] for piece in pieces], np.int64) for i in (1, 2))
+    into = np.full((len(pieces), 40, 50), 7, np.uint8)
     gather([None if lane is None else views[lane] for lane in lanes], first, length, into)
-    for got, lane, begin, size in zip(into.reshape(8, -1), lanes, first, length, strict=True):
+    for got, lane, begin, size in zip(into.reshape(len(pieces), -1), lanes, first, length, strict=True):
         wanted = b"" if lane is None else bytes(views[lane][begin : begin + size])
         assert got[:size].tobytes() == wanted
         assert (got[size:] == 7).all()
