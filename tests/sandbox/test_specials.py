@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 
 import pytest
@@ -12,7 +13,7 @@ from exphil_core.melee.characters import BY_NAME, NANA_INTERNAL, SHEIK_INTERNAL,
 from exphil_core.replays.slp import read_game
 from exphil_core.sandbox import NEUTRAL, Game, Setup, controller, judge, links
 from exphil_core.sandbox import actions as act
-from exphil_core.sandbox.controller import A, B
+from exphil_core.sandbox.controller import SHOULDERS, A, B
 from exphil_core.sandbox.link_items import BOMB_EXPLODING, BOMB_RESTING, IN_HAND
 from exphil_core.sandbox.state import FighterState, GameState
 
@@ -250,6 +251,51 @@ def test_a_teleport_goes_its_way_and_is_answered_by_where_it_came_from(play_out)
     share = {passed: sum(values) / len(values) for passed, values in answers.items()}
     assert all(len(values) > 10 for values in answers.values())
     assert share[True] > share[False] + 0.2
+
+
+def test_facing_and_place_dont_tell_where_a_teleport_began(play_out):
+    """Of those that end on the ground, many are cut short by it; none of them slides on slower than the others."""
+    ways, slides = [], []
+    for recording in play_out("mewtwo", "mewtwo", count=8):
+        for index in (0, 1):
+            him = recording.side(index)
+            for n in range(1, len(him)):
+                if him[n].state != 355 or him[n - 1].state not in (354, 357):
+                    continue
+                start = next(m for m in range(n - 1, 0, -1) if him[m].state not in range(353, 359)) + 1
+                ways.append(math.dist((him[n].x, him[n].y), (him[start].x, him[start].y)))
+                slides.append(abs(him[n].self_x_ground))
+    assert sum(way < 40 for way in ways) > 0.2 * len(ways) > 10
+    assert sum(way > 45 for way in ways) > 0.2 * len(ways)
+    assert {round(slide, 3) for slide in slides if slide > 0.5} == {0.995}
+
+
+def test_a_flying_bomb_is_answered_by_where_it_will_pass(play_out):
+    """Shielded if it will hit; otherwise mostly not."""
+    shields: dict[bool, list[bool]] = {True: [], False: []}
+    for recording in play_out("link", "marth", count=16):
+        for index in (0, 1):
+            if recording.match.setup.characters[index].name != "marth":
+                continue
+            him, pads = recording.side(index), recording.pads(index)
+            port = recording.match.setup.ports[1 - index]
+            flying = [
+                next((b for b in s.items if b.type == BOMBS[0] and (b.state, b.owner) == (2, port)), None)
+                for s in recording.states
+            ]
+            for n in range(1, len(him) - 40):
+                bomb, me = flying[n], him[n]
+                if bomb is None or flying[n - 1] is not None or me.airborne or me.state > 44:
+                    continue
+                frames = (me.x - bomb.x) / bomb.velocity_x
+                if not 20 < frames < 40:
+                    continue
+                miss = bomb.y + bomb.velocity_y * frames - 0.049 * frames**2 / 2 - me.y - 8
+                held = [bool(pad.buttons & SHOULDERS) for pad in pads[n + 8 : n + 20]]
+                shields[abs(miss) < 12].append(sum(held) >= 5)
+    share = {hits: sum(values) / len(values) for hits, values in shields.items()}
+    assert all(len(values) > 5 for values in shields.values())
+    assert share[True] > share[False] + 0.3
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,14 @@ def test_the_opponents_nearest_item_is_of_any_kind() -> None:
     assert told["bomb_theirs"].tolist() == [1, 1]  # a bomb that changed hands
 
 
+def test_the_opponents_item_that_arrives_first_comes_before_a_nearer_one() -> None:
+    flying = {"x": 60, "y": 8, "vx": -2, "owner": 1, "spawn_id": 4}
+    lying = {"x": 15, "owner": 1, "spawn_id": 5}
+    told = track(rows_of(2, (0, flying), (0, lying), (1, {**flying, "vx": 2}), (1, lying)))
+    np.testing.assert_allclose(told["opponent_x"], [0.6, 0.15], rtol=1e-6)
+    np.testing.assert_allclose(told["opponent_soon"], [0.5, 0], rtol=1e-6)
+
+
 def test_an_own_item_of_another_kind_is_not_told() -> None:
     values = ItemTracking().update(rows_of(1, (0, {"type": LASER, "x": 10})))
     assert values[0].tolist() == [1, *[0] * (len(COLUMNS) - 1)]
@@ -231,9 +239,9 @@ def test_an_item_on_its_way_says_when_and_how_high_it_arrives() -> None:
     """From x 0 at 2 units a frame it gets to the opponent at 50 after 25 frames."""
     told = track(rows_of(1, (0, {"type": BOOMERANG, "x": 0, "y": 28, "vx": 2})))
     assert told["boomerang_soon"][0] == pytest.approx(1 - 25 / 60)
-    assert told["boomerang_miss"][0] == pytest.approx(20 / 50)
+    assert told["boomerang_miss"][0] == pytest.approx(20 / 25)
     falling = track(rows_of(1, (0, {"type": BOMB, "x": 0, "y": 28, "vx": 2})))
-    assert falling["bomb_miss"][0] == pytest.approx((20 - 0.049 * 25 * 25 / 2) / 50)
+    assert falling["bomb_miss"][0] == pytest.approx((20 - 0.049 * 25 * 25 / 2) / 25)
     leaving = track(rows_of(1, (0, {"type": BOOMERANG, "x": 0, "y": 28, "vx": -2})))
     assert (leaving["boomerang_soon"][0], leaving["boomerang_miss"][0]) == (0, 0)
 
@@ -242,3 +250,18 @@ def test_the_opponents_items_arrive_at_oneself() -> None:
     told = track(rows_of(1, (0, {"type": LASER, "owner": 1, "x": 40, "y": 8, "vx": -4})))
     assert told["opponent_soon"][0] == pytest.approx(1 - 10 / 60)
     assert told["opponent_miss"][0] == 0
+
+
+@pytest.mark.parametrize(("above", "hits"), [(0, 1), (-8, 1), (12, 0.5), (-16, 0), (30, 0)])
+def test_whether_an_item_will_hit_is_told_by_how_far_it_misses(above: float, hits: float) -> None:
+    told = track(rows_of(1, (0, {"type": LASER, "owner": 1, "x": 40, "y": 8 + above, "vx": -4})))
+    assert told["opponent_hits"][0] == pytest.approx(hits)
+
+
+def test_an_own_bomb_comes_before_anybodys_and_the_flying_one_says_when_it_arrives() -> None:
+    theirs, hand = {"x": 5, "owner": 1, "spawn_id": 1}, {"x": 90, "spawn_id": 2, "state": IN_HAND}
+    flying = {"x": 30, "y": 8, "vx": 2, "spawn_id": 3}
+    told = track(rows_of(2, (0, theirs), (1, theirs), (1, hand), (1, flying)))
+    assert told["bomb_theirs"].tolist() == [1, 0]
+    assert told["bomb_held"].tolist() == [0, 1]
+    np.testing.assert_allclose(told["bomb_soon"], [0, 1 - 10 / 60], rtol=1e-6)

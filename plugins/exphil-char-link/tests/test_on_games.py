@@ -82,7 +82,7 @@ def test_it_holds_on_real_games(exphil_real_games: Games) -> None:
 
 
 def test_bombs_of_the_sandbox_are_told_with_who_has_them(exphil_sandbox: Games) -> None:
-    games = exphil_sandbox("link", "marth", games=4, minutes=1.0)
+    games = exphil_sandbox("link", "marth", games=8, minutes=1.0)
     check_feature_on_games("item-tracking", games, manager=manager_with(plugin))
     held = theirs = 0
     for game in games:

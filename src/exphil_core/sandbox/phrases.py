@@ -41,6 +41,10 @@ class Phrases:
         """Yes in `share` of all cases."""
         return self._random() < share
 
+    def share(self) -> float:
+        """Anything from 0 to 1."""
+        return self._random()
+
     def about(self, frames: int) -> int:
         """`frames`, one time in four one more or less."""
         u = self._random()

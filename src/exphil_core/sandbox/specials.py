@@ -6,6 +6,7 @@ special. `clock` counts the frames since a special began.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from exphil_core.melee.controller import STICK_STEPS
@@ -96,7 +97,8 @@ def _rise(f: Fighter) -> None:
 
 
 def _set_off(f: Fighter) -> None:
-    """The stick of this frame says where to; with a centred stick it is straight up."""
+    """The stick of this frame says where to; with a centred stick it is straight up. Along the ground it goes at full
+    speed even if the stick points down into it."""
     rise, pad = f.rise, f.pad
     x, y = pad.x / STICK_STEPS, pad.y / STICK_STEPS
     length = (x * x + y * y) ** 0.5
@@ -112,7 +114,7 @@ def _set_off(f: Fighter) -> None:
     if f.airborne:
         f.vx, f.vy = x, y
     else:
-        f.ground_v = x
+        f.ground_v = math.copysign(rise.speed, x) if x else 0.0
     _travel(f)
 
 
@@ -152,8 +154,9 @@ def land_rise(f: Fighter) -> None:
     if f.clock < rise.start:
         f.enter(rise.ground[0], f.age)
     elif f.clock < rise.start + rise.travel:
+        # However steep and short the way was, he slides on as after a whole one along the ground.
         f.clock = rise.start + rise.travel
-        f.ground_v *= 0.2
+        f.ground_v = math.copysign(0.2 * rise.speed, f.ground_v) if f.ground_v else 0.0
         f.intangible = 0
         f.enter(rise.ground[2], 1)
     else:

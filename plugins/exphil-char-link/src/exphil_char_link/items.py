@@ -31,9 +31,10 @@ ALL_TYPES = tuple(item for types in TYPES.values() for item in types)
 # Item states, measured on a real game of Young Link (4 bombs, 2 boomerangs, 8 arrows, 14 hookshots).
 IN_HAND, EXPLODING = 0, 5
 
-# Frames within which an arrival counts, and what the difference in height is told in. With each frame in the air a
-# bomb falls by 0.049 units a frame more, an arrow by 0.06 (measured there); others are taken to fly straight.
-SOON, MISS_UNITS, MIDDLE = np.float32(60), np.float32(50), np.float32(8)
+# Frames within which an arrival counts, and what the difference in height is told in. A body reaches `MIDDLE` units
+# up and down from its middle; what passes twice as far off misses it for sure. With each frame in the air a bomb
+# falls by 0.049 units a frame more, an arrow by 0.06 (measured there); others are taken to fly straight.
+SOON, MISS_UNITS, MIDDLE = np.float32(60), np.float32(25), np.float32(8)
 GRAVITY = dict.fromkeys(TYPES["bomb"], 0.049) | dict.fromkeys(TYPES["arrow"], 0.06)
 
 # A bomb goes off 300 frames after it was drawn; a full arrow flies 3.98 units a frame; 3 bombs were out at once.
@@ -67,7 +68,7 @@ class ItemTracking:
         self._appeared: dict[int, int] = {}  # frame in which each spawn id was first seen
 
     def update(self, rows: FighterRows) -> Floats:
-        """Float32 (T, 50) for the next T frames; 0 for any other character."""
+        """Float32 (T, 54) for the next T frames; 0 for any other character."""
         link = np.isin(rows.character, LINKS)
         if not len(rows.items.type):  # most frames: in play, they shouldn't cost anything
             self._frames += len(link)
@@ -142,24 +143,27 @@ def _columns(items: _Items) -> list[npt.NDArray[np.float64]]:
     for kind in KINDS:
         # A bomb belongs to whoever held it last.
         chosen = (items.own | (kind == "bomb")) & np.isin(items.type, TYPES[kind])
-        nearest = _nearest(items, chosen)
+        nearest = _first(items, chosen, ~items.own)
         columns.append(_where(items, chosen, nearest))
         if kind != "hookshot":
-            columns.append(_motion(items, nearest))
+            columns.append(_motion(items, nearest, chosen & items.own))
         columns.append(_spread(items, nearest, items.held[nearest] & items.own[nearest]))
         if kind == "bomb":
             columns.append(_spread(items, nearest, _bomb(items, nearest)))
-    nearest = _nearest(items, ~items.own)
+    nearest = _first(items, ~items.own, -items.soon)
     columns.append(_where(items, ~items.own, nearest))
-    columns.append(_motion(items, nearest))
+    columns.append(_motion(items, nearest, ~items.own))
     return columns
 
 
-def _motion(items: _Items, nearest: Indices) -> npt.NDArray[np.float64]:
-    """Velocity and arrival of the nearest: (T, 4)."""
-    miss = np.clip(np.nan_to_num(items.miss[nearest] / MISS_UNITS, nan=0.0), -1, 1)
-    told = [_within(items.velocity[nearest], SPEED), items.soon[nearest], miss]
-    return _spread(items, nearest, np.column_stack(told))
+def _motion(items: _Items, nearest: Indices, flying: Flags) -> npt.NDArray[np.float64]:
+    """Velocity of the nearest, and of those `flying` (M,) the arrival of the one that gets there first: (T, 5)."""
+    velocity = _spread(items, nearest, _within(items.velocity[nearest], SPEED))
+    first = _first(items, flying & (items.soon > 0), -items.soon)
+    miss = np.nan_to_num(items.miss[first], nan=np.inf)
+    hits = np.clip(2 - np.abs(miss) / MIDDLE, 0, 1)
+    arrival = np.column_stack([items.soon[first], np.clip(miss / MISS_UNITS, -1, 1), hits])
+    return np.column_stack([velocity, _spread(items, first, arrival)])
 
 
 def _bomb(items: _Items, nearest: Indices) -> npt.NDArray[np.float64]:
@@ -177,14 +181,13 @@ def _where(items: _Items, chosen: Flags, nearest: Indices) -> npt.NDArray[np.flo
     return np.column_stack([count > 0, _share(count, MANY), _spread(items, nearest, told)])
 
 
-def _nearest(items: _Items, chosen: Flags) -> Indices:
-    """Of each frame that has a chosen item the nearest one, the older of two: (N,) indices of items.
-
-    One in hand is at no distance, so it comes first.
+def _first(items: _Items, chosen: Flags, late: npt.NDArray[np.generic]) -> Indices:
+    """Of each frame that has a chosen item the one that is least `late` (M,), the nearest of several, the oldest of
+    those: (N,) indices of items. One in hand is at no distance.
     """
     which = np.flatnonzero(chosen)
-    distance = np.square(items.way[which], dtype=np.float64).sum(axis=1)
-    order = which[np.lexsort((-items.age[which], np.nan_to_num(distance, nan=np.inf), items.frame[which]))]
+    distance = np.nan_to_num(np.square(items.way[which], dtype=np.float64).sum(axis=1), nan=np.inf)
+    order = which[np.lexsort((-items.age[which], distance, late[which], items.frame[which]))]
     _, first = np.unique(items.frame[order], return_index=True)
     return order[first]
 

@@ -21,7 +21,7 @@ def _vector(name: str, x: str, y: str, help: str) -> tuple[FeatureColumn, Featur
 
 
 def _item(name: str, who: str) -> tuple[FeatureColumn, ...]:
-    """What is said of every kind; the columns after the first two are of the nearest such item."""
+    """What is said of every kind; the columns after the first two are of the nearest such item, an own one if any."""
     return (
         _share(name, f"1 while {who} is there."),
         _share(f"{name}_count", "How many there are, 4 being 1."),
@@ -34,12 +34,12 @@ def _velocity(name: str) -> tuple[FeatureColumn, FeatureColumn]:
     return _vector(name, "vx", "vy", "Its velocity less one's own, 4 units a frame being 1")
 
 
-def _arrival(name: str, whom: str) -> tuple[FeatureColumn, FeatureColumn]:
+def _arrival(name: str, whom: str) -> tuple[FeatureColumn, ...]:
+    """Of those on their way, what is said of the one that arrives first."""
     return (
-        _share(
-            f"{name}_soon", f"1 as it gets to {whom}, 0 if it won't within 60 frames, as fast as it is now."
-        ),
-        FeatureColumn(name=f"{name}_miss", help=f"How far above {whom} it will be then, 50 units being 1."),
+        _share(f"{name}_soon", f"1 as one gets to {whom}, 0 if none will within 60 frames, as fast as now."),
+        FeatureColumn(name=f"{name}_miss", help=f"How far above {whom} it will be then, 25 units being 1."),
+        _share(f"{name}_hits", f"1 if it will go through {whom}, 0 if it will miss by 16 units or more."),
     )
 
 
@@ -52,7 +52,7 @@ COLUMNS: tuple[FeatureColumn, ...] = (
     _share("known", "1 where the replay tells of items at all."),
     *_item("bomb", "a bomb, whoever's it is by now,"),
     *_velocity("bomb"),
-    *_arrival("bomb", "whoever it doesn't belong to"),
+    *_arrival("bomb", "the opponent"),
     _held("bomb"),
     _share("bomb_theirs", "1 while it belongs to the opponent, who holds it or held it last."),
     _share("bomb_in_their_hand", "1 while the opponent holds it."),

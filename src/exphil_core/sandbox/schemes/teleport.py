@@ -1,6 +1,7 @@
 """The answer to Mewtwo's Teleport: it depends on where he started and which way he went.
 
-When he appears nothing on the screen says any more where he came from: whoever answers must have followed him.
+When he appears nothing on the screen says any more where he came from: he faces the way he went and slides on, but
+the ground may have cut his way short, and whether it did and where he began is seen only by who followed him.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from exphil_core.sandbox.schemes.base import Scheme
 from exphil_core.sandbox.situation import Situation
 from exphil_core.sandbox.state import FighterState, GameState
 
-# He rose if he went up by more than `ROSE`, came from afar if he started further away than `AFAR`.
-ROSE, AFAR = 10.0, 50.0
+# He rose or dropped if he went up or down by more than `STEEP`; he came from afar if he started beyond `AFAR`.
+STEEP, AFAR = 10.0, 50.0
 ANSWERED_WITHIN, IGNORED = 14, 0.06
 # How often he teleports of his own accord.
 _BLINKS = {
@@ -26,7 +27,8 @@ _STARTS, _ENDS = (act.TELEPORT, act.TELEPORT_AIR), (act.TELEPORT + 2, act.TELEPO
 
 
 class AgainstTeleport(Scheme):
-    """Jumps after him if he rose, strikes behind if he passed, shields or dodges if he came, chases if he fled."""
+    """Jumps after him if he rose, strikes behind if he passed, steps back from one who dropped in, shields or dodges
+    if he came along the ground, chases if he fled."""
 
     def __init__(self, setup: Setup, index: int, phrases: Phrases) -> None:
         super().__init__(setup, index, phrases)
@@ -54,10 +56,12 @@ class AgainstTeleport(Scheme):
         if say.chance(IGNORED):
             return None
         side = say.side(me, foe)
-        if foe.y - y > ROSE:
+        if foe.y - y > STEEP:
             return [*say.jump(side, short=False), Step(3), Step(2, cy=80), Step(14)]
         if (x - me.x) * side < 0:
             return [Step(2, cx=80 * side), *say.rest(30, side)]
+        if y - foe.y > STEEP:
+            return [say.dash(-side, 9), Step(2), Step(3, 0, -56, A), *say.rest(20, side)]
         if (foe.x - x) * side < 0:
             # He came this way: from afar it can be seen coming and is shielded, from near it is dodged and grabbed.
             if abs(x - me.x) > AFAR:
@@ -68,12 +72,15 @@ class AgainstTeleport(Scheme):
 
 
 class Blink(Scheme):
-    """Mewtwo's own: out of the dance he teleports through, over or away from the opponent, in turns; and grabs
-    whom he came out behind."""
+    """Mewtwo's own: out of the dance he teleports through, over or away from the opponent, or jumps and teleports
+    down to the ground, in turns; and grabs whom he came out behind."""
 
     patient = True
-    # Along x by the opponent's side, and up.
-    _WAYS = ((1.0, 0.0), (1.0, 0.6), (-1.0, 0.0), (0.8, 0.0), (0.35, 1.0))
+    # Along x by the opponent's side, and up; down from a jump, which the ground cuts short.
+    _WAYS = (
+        (1.0, 0.0), (1.0, -0.5), (1.0, 0.6), (-1.0, -0.4), (0.8, -0.8), (-1.0, 0.0), (1.0, -0.35), (0.8, 0.0),
+        (-0.8, -0.7), (0.35, 1.0),
+    )  # fmt: skip
 
     def __init__(self, setup: Setup, index: int, phrases: Phrases) -> None:
         super().__init__(setup, index, phrases)
@@ -105,4 +112,7 @@ class Blink(Scheme):
         x *= side
         if abs(me.x + 50.0 * x) > self._edge and y < 0.5:
             x = -x
+        if y < 0.0:
+            rise = self._say.jump(0, short=self._say.chance(0.5))
+            return [*rise, Step(self._say.about(6)), *self._say.teleport((x, y)), Step(10)]
         return [*self._say.teleport((x, y)), Step(10)]
