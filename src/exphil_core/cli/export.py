@@ -59,7 +59,7 @@ def export(
     manager: PluginManager = ctx.find_root().obj
     manager.get("exphil_exporters", exporter)  # a slip of the pen is told before torch is loaded
     given = _settings(options)
-    from exphil_core.checkpoints.find_policy import find_policy
+    from exphil_core.checkpoints.find_model import find_policy
     from exphil_core.exporting.export import export_model
 
     done = export_model(find_policy(model, folder), exporter, out.expanduser(), given, manager)

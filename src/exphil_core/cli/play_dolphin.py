@@ -85,7 +85,7 @@ def play_dolphin(ctx: click.Context, model: str, flags: dict[str, Any]) -> None:
 
     _check_opponent(flags)
     require_libmelee()
-    from exphil_core.checkpoints.find_policy import find_policy
+    from exphil_core.checkpoints.find_model import find_policy
     from exphil_core.checkpoints.store import read_description
     from exphil_core.serving.dolphin.log import SessionLog
     from exphil_core.serving.dolphin.session import play_session

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from exphil_core.checkpoints.find_policy import find_policy
+from exphil_core.checkpoints.find_model import find_policy
 from exphil_core.errors import ExphilError, did_you_mean
 from exphil_core.models.prior import ControllerPrior
 from exphil_core.playing.chance import Chance, scripted_frequencies

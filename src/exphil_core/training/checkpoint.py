@@ -13,15 +13,14 @@ from torch import Tensor
 
 from exphil_core.checkpoints.config_file import read_document
 from exphil_core.checkpoints.entry import ModelEntry, entry_from_json
-from exphil_core.checkpoints.files import CONFIG, POLICY, STATE, WEIGHTS, stem_of
-from exphil_core.checkpoints.registry import Registry
+from exphil_core.checkpoints.files import CONFIG, POLICY, STATE, WEIGHTS, sibling
+from exphil_core.checkpoints.find_model import FoundModel, find_model
 from exphil_core.checkpoints.states import load_state
 from exphil_core.checkpoints.store import read_description
 from exphil_core.checkpoints.verify import file_sha256
 from exphil_core.config.presets import Layer
 from exphil_core.config.resolve import ResolvedConfig
-from exphil_core.errors import ExphilError, UnknownName, UsageError
-from exphil_core.replays.sources import expanded
+from exphil_core.errors import ExphilError, UsageError
 from exphil_core.training.parent import Parent
 
 FINE_TUNE = "fine_tune"
@@ -70,48 +69,28 @@ def find_checkpoint(wanted: str, checkpoints: str, flag: str = "--from-checkpoin
 
     Raises ExphilError where there is none, or too little of it; `flag` stands before the name then.
     """
-    path = expanded(wanted)
-    if not path.exists():
-        return _of_entry(expanded(checkpoints), _registered(wanted, checkpoints, flag))
-    stem = stem_of(path.name) if not path.name.isdecimal() else stem_of(path.parent.name)
-    if stem is None:
-        raise ExphilError(f"{flag}{wanted}: not a model's file")
-    folder = path.parent if not path.name.isdecimal() else path.parent.parent
-    config = folder / f"{stem}{CONFIG}"
-    if config.is_file():
-        document = read_document(folder, config.name)
-        return _of_document(folder, entry_from_json(document["model"]), document, stem)
-    if (folder / f"{stem}{POLICY}").is_file():
-        return _of_policy(folder / f"{stem}{POLICY}", stem)
-    if (folder / f"{stem}{STATE}").is_dir():
-        return _of_state(folder / f"{stem}{STATE}", stem)
+    found = find_model(wanted, checkpoints, flag)
+    if found.entry is not None or found.file(CONFIG).is_file():
+        return _of_document(found, read_document(found.folder, sibling(found.stem, CONFIG)))
+    if found.file(POLICY).is_file():
+        return _of_policy(found.file(POLICY), found.stem)
+    if found.file(STATE).is_dir():
+        return _of_state(found.file(STATE), found.stem)
     raise ExphilError(
         f"{flag}{wanted}: its {CONFIG}, {POLICY} or {STATE} is needed beside it, which says what it is"
     )
 
 
-def _registered(wanted: str, checkpoints: str, flag: str) -> ModelEntry:
-    try:
-        return Registry(expanded(checkpoints)).get(wanted)
-    except UnknownName as error:
-        raise UsageError(f"{flag.strip()}: {error}" if flag else str(error)) from None
-
-
-def _of_entry(folder: Path, entry: ModelEntry) -> Checkpoint:
-    document = read_document(folder, entry.config_path)
-    path = folder / entry.config_path
-    return _of_document(path.parent, entry, document, path.name.removesuffix(CONFIG))
-
-
-def _of_document(folder: Path, entry: ModelEntry, document: Mapping[str, Any], stem: str) -> Checkpoint:
+def _of_document(found: FoundModel, document: Mapping[str, Any]) -> Checkpoint:
+    entry = found.entry or entry_from_json(document["model"])
     settings = {name: document["config"][name] for name in INHERITED if name in document["config"]}
     if not document.get("observation"):
-        raise ExphilError(f"{folder / stem}{CONFIG}: does not say what the model sees (no observation in it)")
+        raise ExphilError(f"{found.file(CONFIG)}: does not say what the model sees (no observation in it)")
     return Checkpoint(
         parent=Parent(id=entry.id, epochs=entry.total_epochs, training_type=FINE_TUNE),
         settings=settings,
         observation=document["observation"],
-        tensors_from=_weights(folder, entry, stem),
+        tensors_from=_weights(found, entry),
         trained_on=frozenset(document["data"].get("training_games", ())),
         config=document["config"],
         games_known="training_games" in document["data"],
@@ -122,17 +101,17 @@ def _of_document(folder: Path, entry: ModelEntry, document: Mapping[str, Any], s
     )
 
 
-def _weights(folder: Path, entry: ModelEntry, stem: str) -> Path:
+def _weights(found: FoundModel, entry: ModelEntry) -> Path:
     """The file with the model's tensors. Raises ExphilError if its bytes are others than were written."""
     for kind, ending in (("weights", WEIGHTS), ("policy", POLICY)):
-        path = folder / f"{stem}{ending}"
+        path = found.file(ending)
         if not path.is_file():
             continue
         expected = entry.sha256.get(kind)
         if expected is not None and file_sha256(path) != expected:
             raise ExphilError(f"{path}: damaged: its SHA-256 is not the one in its {CONFIG}")
         return path
-    raise ExphilError(f"{folder / stem}: neither {WEIGHTS} nor {POLICY} is there")
+    raise ExphilError(f"{found.folder / found.stem}: neither {WEIGHTS} nor {POLICY} is there")
 
 
 def _of_policy(path: Path, stem: str) -> Checkpoint:
