@@ -38,8 +38,9 @@ from exphil_core.replays.game import NO_ACTION, STATE
 Ids = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-# Frames that are encoded at a time: their observations stay in the processor's cache.
-CHUNK = 1024
+# Frames that are encoded at a time. Some hundred calls of numpy are made for them, of 1 µs each, and what they hold
+# should stay in the processor's cache; not a multiple of 1024, or all columns would fall on the same of its lines.
+CHUNK = 3840
 UNIT = np.float32(0.01)
 X, Y, FACING = STATE["x"], STATE["y"], STATE["facing"]
 FOUNTAIN, STADIUM = BY_NAME["fountainofdreams"].internal, BY_NAME["pokemonstadium"].internal
@@ -51,7 +52,9 @@ def _scales(columns: Sequence[Column]) -> Floats:
 
 
 _KNOWN = np.array([STATE[name] for _, name in KNOWN_COLUMNS])
-_STATE_SCALES, _PARTNER_SCALES = _scales(STATE_COLUMNS), _scales(PARTNER_COLUMNS[3:])
+# As many as there are numbers in a chunk: one long loop, not one for each row.
+_STATE_SCALES = np.tile(_scales(STATE_COLUMNS), (CHUNK, len(FIGHTERS), 1))
+_PLACE_SCALES, _PARTNER_SCALES = _scales(PLACE_COLUMNS)[:, None], _scales(PARTNER_COLUMNS[3:])
 _PARTNER_STATE = np.array([STATE[name] for name in PARTNER_STATE])
 _ITEM_SCALES = _scales(ITEM_COLUMNS[1:])
 
@@ -110,16 +113,17 @@ class _Chunk:
     rows: Rows
     part: slice
     state: Floats  # (n, P, F), finite
-    known: Flags  # (n, P, F)
-    x: Floats  # (n,), own
-    y: Floats  # (n,), own
+    known: Flags | None  # (n, P, F); None if all is
+    x: Floats  # (P, n)
+    y: Floats  # (P, n)
     geometry: Floats  # (ROWS, n)
 
     @classmethod
     def of(cls, rows: Rows, part: slice) -> _Chunk:
         state = rows.state[part]
-        known = np.isfinite(state)
-        state = state if known.all() else np.where(known, state, np.float32(0))
+        finite = np.isfinite(state)
+        known = None if finite.all() else finite
+        state = state if known is None else np.where(known, state, np.float32(0))
         mirrored = None if rows.mirrored is None else rows.mirrored[part]
         return cls(
             rows=rows,
@@ -127,19 +131,23 @@ class _Chunk:
             state=state,
             known=known,
             # Contiguous: they are used a dozen times.
-            x=state[:, 0, X].copy(),
-            y=state[:, 0, Y].copy(),
+            x=np.ascontiguousarray(state[:, :, X].T),
+            y=np.ascontiguousarray(state[:, :, Y].T),
             geometry=geo.geometry(rows.stage[part], mirrored),
         )
+
+
+# Columns that are computed one by one are put together first, (columns, n), and into the observation at once: each
+# number of an observation's column lies in another line of the processor's cache.
 
 
 def _encode_chunk(chunk: _Chunk, floats: Floats, ids: Ids) -> None:
     rows, part = chunk.rows, chunk.part
     out = floats[part]
+    _fighters(chunk, out)
+    _relative(chunk, out[:, _RELATIVE:_PARTNER])
     for who in range(len(FIGHTERS)):
-        _fighter(chunk, who, out[:, who * _FIGHTER :])
         _partner(chunk, who, out[:, _PARTNER + who * len(PARTNER_COLUMNS) :])
-    _relative(chunk, out[:, _RELATIVE:])
     _stage(chunk, out[:, _STAGE:])
     out[:, _DECIDED : _FEATURES - 1] = decode(rows.decided[part])
     out[:, _FEATURES - 1] = 1
@@ -148,28 +156,41 @@ def _encode_chunk(chunk: _Chunk, floats: Floats, ids: Ids) -> None:
     _ids(chunk, ids[part])
 
 
-def _fighter(chunk: _Chunk, who: int, out: Floats) -> None:
-    """One fighter's columns: scaled state, what of it is known, and where on the stage it is."""
-    state, geometry = chunk.state[:, who], chunk.geometry
-    np.multiply(state, _STATE_SCALES, out=out[:, : len(STATE_COLUMNS)])
-    out[:, len(STATE_COLUMNS) : _PLACE] = chunk.known[:, who].take(_KNOWN, axis=1)
-    x, y = (chunk.x, chunk.y) if who == 0 else (state[:, X].copy(), state[:, Y].copy())
-    half = np.float32(0.005)
-    out[:, _PLACE] = (geometry[geo.EDGE] - np.abs(x)) * UNIT
-    out[:, _PLACE + 1] = (x - geometry[geo.BLAST_LEFT]) * half
-    out[:, _PLACE + 2] = (geometry[geo.BLAST_RIGHT] - x) * half
-    out[:, _PLACE + 3] = (geometry[geo.BLAST_TOP] - y) * half
-    out[:, _PLACE + 4] = (y - geometry[geo.BLAST_BOTTOM]) * half
-    out[:, _PLACE + 5] = (x + geometry[geo.LEDGE]) * UNIT
-    out[:, _PLACE + 6] = (geometry[geo.LEDGE] - x) * UNIT
+def _fighters(chunk: _Chunk, out: Floats) -> None:
+    """The fighters' columns: scaled state, what of it is known, and where on the stage they are."""
+    scaled, places = chunk.state * _STATE_SCALES[: len(out)], _places(chunk)
+    for who in range(len(FIGHTERS)):
+        own = out[:, who * _FIGHTER : (who + 1) * _FIGHTER]
+        own[:, : len(STATE_COLUMNS)] = scaled[:, who]
+        own[:, len(STATE_COLUMNS) : _PLACE] = (
+            1 if chunk.known is None else chunk.known[:, who].take(_KNOWN, axis=1)
+        )
+        own[:, _PLACE:] = places[:, who].T
+
+
+def _places(chunk: _Chunk) -> Floats:
+    """Where on the stage the fighters are, (columns, P, n)."""
+    x, y, geometry = chunk.x, chunk.y, chunk.geometry
+    places = np.empty((len(PLACE_COLUMNS), *x.shape), np.float32)
+    np.subtract(geometry[geo.EDGE], np.abs(x), out=places[0])
+    np.subtract(x, geometry[geo.BLAST_LEFT], out=places[1])
+    np.subtract(geometry[geo.BLAST_RIGHT], x, out=places[2])
+    np.subtract(geometry[geo.BLAST_TOP], y, out=places[3])
+    np.subtract(y, geometry[geo.BLAST_BOTTOM], out=places[4])
+    np.add(x, geometry[geo.LEDGE], out=places[5])
+    np.subtract(geometry[geo.LEDGE], x, out=places[6])
+    places *= _PLACE_SCALES[:, :, None]
+    return places
 
 
 def _relative(chunk: _Chunk, out: Floats) -> None:
-    dx = (chunk.state[:, 1, X] - chunk.x) * UNIT
-    dy = (chunk.state[:, 1, Y] - chunk.y) * UNIT
-    out[:, 0], out[:, 1] = dx, dy
-    np.multiply(dx, np.sign(chunk.state[:, 0, FACING]), out=out[:, 2])
-    np.sqrt(dx * dx + dy * dy, out=out[:, 3])
+    columns = np.empty((len(RELATIVE_COLUMNS), len(out)), np.float32)
+    dx, dy, ahead, distance = columns
+    np.multiply(chunk.x[1] - chunk.x[0], UNIT, out=dx)
+    np.multiply(chunk.y[1] - chunk.y[0], UNIT, out=dy)
+    np.multiply(dx, np.sign(chunk.state[:, 0, FACING]), out=ahead)
+    np.sqrt(dx * dx + dy * dy, out=distance)
+    out[:] = columns.T
 
 
 def _partner(chunk: _Chunk, who: int, out: Floats) -> None:
@@ -180,28 +201,27 @@ def _partner(chunk: _Chunk, who: int, out: Floats) -> None:
     if not there.any():
         return
     out[:, 0] = there
-    out[:, 1] = np.where(there, state[:, X] - chunk.x, 0) * UNIT
-    out[:, 2] = np.where(there, state[:, Y] - chunk.y, 0) * UNIT
+    out[:, 1] = np.where(there, state[:, X] - chunk.x[0], 0) * UNIT
+    out[:, 2] = np.where(there, state[:, Y] - chunk.y[0], 0) * UNIT
     kept = state.take(_PARTNER_STATE, axis=1)
     np.multiply(np.where(np.isfinite(kept), kept, 0), _PARTNER_SCALES, out=out[:, 3 : len(PARTNER_COLUMNS)])
 
 
 def _stage(chunk: _Chunk, out: Floats) -> None:
     """Platforms and Randall, each by where it is from oneself, and whether what moves is known."""
-    stage, x, y = chunk.rows.stage[chunk.part], chunk.x, chunk.y
+    stage = chunk.rows.stage[chunk.part]
     fountain = stage == FOUNTAIN
     known = _moving(chunk, fountain) if fountain.any() else None
-    for slot in range(3):
-        at = geo.PLATFORM + 4 * slot
-        present, height, left, right = chunk.geometry[at : at + 4]
-        at = 4 * slot
-        out[:, at] = present
-        above = (height - y) * (present * UNIT)
-        out[:, at + 1] = above if known is None or slot == geo.TOP else np.where(known, above, 0)
-        out[:, at + 2] = (left - x) * (present * UNIT)
-        out[:, at + 3] = (right - x) * (present * UNIT)
-    if (stage == YOSHIS).any():
-        _randall(chunk, stage == YOSHIS, out[:, 12:16])
+    platforms = chunk.geometry[geo.PLATFORM :].reshape(3, 4, -1).copy()
+    platforms[:, geo.HEIGHT] -= chunk.y[0]
+    platforms[:, geo.LEFT :] -= chunk.x[0]
+    platforms[:, geo.HEIGHT :] *= platforms[:, :1] * UNIT
+    if known is not None:
+        platforms[: geo.TOP, geo.HEIGHT] = np.where(known, platforms[: geo.TOP, geo.HEIGHT], 0)
+    out[:, :12] = platforms.reshape(12, -1).T
+    yoshis = np.flatnonzero(stage == YOSHIS)
+    if len(yoshis):
+        out[yoshis, 12:16] = _randall(chunk, yoshis).T
     out[:, 16] = 1 if known is None else known
     form = chunk.rows.form
     known_form = np.zeros(len(stage), bool) if form is None else form[chunk.part] > 0
@@ -222,15 +242,15 @@ def _moving(chunk: _Chunk, fountain: Flags) -> Flags:
     return ~fountain | known
 
 
-def _randall(chunk: _Chunk, there: Flags, out: Floats) -> None:
-    left, height = randall(chunk.rows.frame[chunk.part])
+def _randall(chunk: _Chunk, there: npt.NDArray[np.intp]) -> Floats:
+    """His columns in the frames `there` (m,), (columns, m)."""
+    left, height = randall(chunk.rows.frame[chunk.part][there])
     if chunk.rows.mirrored is not None:
-        left = np.where(chunk.rows.mirrored[chunk.part], -left - np.float32(WIDTH), left)
-    out[:, 0] = there
-    # Plain zeros elsewhere, never -0: the same frame gives the same bytes in any company.
-    out[:, 1] = np.where(there, height - chunk.y, 0) * UNIT
-    out[:, 2] = np.where(there, left - chunk.x, 0) * UNIT
-    out[:, 3] = np.where(there, left + np.float32(WIDTH) - chunk.x, 0) * UNIT
+        left = np.where(chunk.rows.mirrored[chunk.part][there], -left - np.float32(WIDTH), left)
+    x, y = chunk.x[0, there], chunk.y[0, there]
+    columns = np.stack([np.ones_like(x), height - y, left - x, left + np.float32(WIDTH) - x])
+    columns[1:] *= UNIT
+    return columns
 
 
 def _ids(chunk: _Chunk, ids: Ids) -> None:
