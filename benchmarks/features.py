@@ -5,6 +5,7 @@
 
 Each pair of runs differs in the feature alone (games, seed, steps). Scores are nats a frame on held-out games, on all
 frames and on those that matter; the difference is taken game by game and seed by seed, with an interval over both.
+Real games are few: each of them is held out in turn.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import attrs
 import numpy as np
@@ -254,8 +256,10 @@ def run(
     manager: PluginManager,
     flags: dict[str, Any],
     drill: int,
+    fold: int | None = None,
 ) -> Prepared:
-    """One trained policy, with the games that were held out. A `drill` trains on the answers alone, so many times."""
+    """One trained policy, with the games that were held out, or the one numbered `fold`. A `drill` trains on the
+    answers alone, so many times."""
     settings = {
         "replays": (folder,), "seed": str(seed),
         "validation_fraction": "0.3", **case.flags, **flags,
@@ -263,7 +267,11 @@ def run(
     if on:
         settings["features"] = case.feature
     resolved = resolve(manager, flags=settings)
-    ready = prepare(resolved, manager, SilentReporter())
+    if fold is None:
+        ready = prepare(resolved, manager, SilentReporter())
+    else:
+        with mock.patch("exphil_core.training.prepare.split_games", partial(one_held_out, fold)):
+            ready = prepare(resolved, manager, SilentReporter())
     training, held_out = ready.training, ready.held_out
     if drill:
         training = narrowed(training, games, case.drill, drill)
@@ -274,17 +282,34 @@ def run(
     return ready
 
 
+def one_held_out(fold: int, hashes: Sequence[str], fraction: float) -> tuple[list[int], list[int]]:
+    """A split like that of `split_games`, by number."""
+    held = sorted(range(len(hashes)), key=hashes.__getitem__)[fold]
+    return [game for game in range(len(hashes)) if game != held], [held]
+
+
 def compare(
-    case: Case, folder: str, seeds: int, manager: PluginManager, flags: dict[str, Any], drill: int
+    case: Case,
+    folder: str,
+    seeds: int,
+    manager: PluginManager,
+    flags: dict[str, Any],
+    drill: int,
+    in_turn: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """The figures of one feature, after each seed."""
+    """The figures of one feature, after each seed; each game is held out `in_turn`, or some of them together."""
     found = [read_game(path, any_player=True) for path in sorted(Path(folder).rglob("*.slp"))]
     games = {game.info.game_hash: game for game in found}
     told: dict[bool, list[dict[str, Sums]]] = {False: [], True: []}
     for seed in range(seeds):
         for on in (False, True):
             print(f"{case.feature} {'on' if on else 'off'}, seed {seed}:", end="", flush=True)
-            told[on].append(scores(run(case, folder, games, seed, on, manager, flags, drill), games, case))
+            sums: dict[str, Sums] = {}
+            for fold in range(len(games)) if in_turn else [None]:
+                ready = run(case, folder, games, seed, on, manager, flags, drill, fold)
+                for kind, of_games in scores(ready, games, case).items():
+                    sums.setdefault(kind, {}).update(of_games)
+            told[on].append(sums)
             print(flush=True)
         yield {
             "feature": case.feature, "games": len(games), "seeds": seed + 1, "schema": SCHEMA_VERSION,
@@ -367,6 +392,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--feature", help="only this one")
     parser.add_argument("--games", type=int, default=240)
     parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--sandbox-seed", type=int, default=77, help="of the games, not of the runs")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--backbone", default="gru")
@@ -396,13 +422,19 @@ def main(arguments: list[str]) -> None:
                 games.mkdir()
                 if given.which == "sandbox":
                     make_replays(
-                        games, games=given.games, minutes=given.minutes, seed=77, characters=case.cast
+                        games,
+                        games=given.games,
+                        minutes=given.minutes,
+                        seed=given.sandbox_seed,
+                        characters=case.cast,
                     )
                     folder = str(games)
                 else:
                     folder = linked(case, given.replays, games)
                 cached = {**flags, "cache_dir": str(Path(scratch) / "cache")}
-                for result in compare(case, folder, given.seeds, manager, cached, given.drill):
+                for result in compare(
+                    case, folder, given.seeds, manager, cached, given.drill, in_turn=given.which == "real"
+                ):
                     results = [r for r in results if r["feature"] != case.feature] + [result]
                     print(table(results), flush=True)
                     if given.out:
