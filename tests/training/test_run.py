@@ -338,11 +338,12 @@ def test_a_full_disk_while_saving_leaves_no_half_model_and_a_registry_that_opens
     assert len(list(good.folder.glob("*_config.json"))) == 1
 
 
+@pytest.mark.parametrize("first", ENDING)
 def test_signals_ask_once_then_interrupt_and_wait_while_a_model_is_written(
-    restored_signals: None,
+    first: signal.Signals, restored_signals: None
 ) -> None:
     with stop_on_signals() as stop, stop.graceful():
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(first)
         assert stop.asked
         with stop.held():
             signal.raise_signal(signal.SIGINT)
