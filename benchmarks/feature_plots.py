@@ -50,10 +50,10 @@ PICTURES = (
         columns=("charging", "charge", "firing", "shot", "shot_x", "shot_left", "shot_charge", "double_jump"),
     ),
     Picture(
-        plugin="link", feature="item-tracking", cast=("link", "marth"), start="bomb", frames=330,
+        plugin="link", feature="item-tracking", cast=("link", "marth"), start="bomb_soon", frames=330, before=180,
         columns=(
-            "bomb", "bomb_held", "bomb_theirs", "bomb_left", "bomb_x", "bomb_soon", "bomb_miss", "bomb_exploding",
-            "boomerang_x", "hookshot",
+            "bomb", "bomb_held", "bomb_theirs", "bomb_left", "bomb_x", "bomb_soon", "bomb_miss", "bomb_hits",
+            "bomb_exploding", "boomerang_x", "hookshot",
         ),
     ),
     Picture(
