@@ -259,7 +259,7 @@ def test_early_stopping_patience_and_min_delta(small_run: Run, monkeypatch: pyte
         return attrs.evolve(real(*args), val_loss=next(scores))
 
     monkeypatch.setattr(loop, "validate", scripted)
-    long = {"epochs": "9", "max_steps": None, "backbone": "mlp", "batch_size": "2000"}
+    long = {"epochs": "9", "max_steps": None, "backbone": "mlp", "batch_size": "2000", "max_files": "2"}
 
     def ended(values: Sequence[float], **flags: Any) -> tuple[int, int]:
         nonlocal scores
