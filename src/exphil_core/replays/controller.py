@@ -56,9 +56,6 @@ _shoulder_cell = np.zeros(SHOULDER_STEPS + 1, np.uint8)
 _shoulder_cell[SHOULDER_LEVELS] = np.arange(SHOULDER_CELLS, dtype=np.uint8)
 CHORD_BITS: Floats = ((np.arange(CHORDS)[:, None] >> np.arange(len(BUTTONS))) & 1).astype(np.float32)
 
-# Buttons that do the same in the game: which of them is pressed is the player's habit.
-TWINS = (("X", "Y"), ("L", "R"))
-
 # Number of floats of a decoded controller: sticks, shoulder, buttons.
 DECODED_SIZE = 5 + len(BUTTONS)
 
@@ -171,31 +168,6 @@ def encode_decoded(values: Floats) -> Cells:
     chord = (bits << np.arange(len(BUTTONS), dtype=np.uint8)).sum(axis=-1, dtype=np.uint8)
     main, c = (values[..., 0], values[..., 1]), (values[..., 2], values[..., 3])
     return encode(chord, main, c, values[..., 4])
-
-
-def _twins_swapped() -> Cells:
-    """Every chord (2 ** len(TWINS), CHORDS) with those pairs of TWINS swapped whose bits the row's number has."""
-    table = np.empty((2 ** len(TWINS), CHORDS), np.uint8)
-    for number, row in enumerate(table):
-        order = np.arange(len(BUTTONS))
-        for pair, (first, second) in enumerate(TWINS):
-            if number >> pair & 1:
-                places = [BUTTONS.index(first), BUTTONS.index(second)]
-                order[places] = places[::-1]
-        row[:] = (CHORD_BITS[:, order].astype(np.int64) << np.arange(len(BUTTONS))).sum(axis=1)
-    return table
-
-
-_TWINS_SWAPPED = _twins_swapped()
-
-
-def swap_twins(cells: Cells, swapped: npt.NDArray[np.bool_]) -> Cells:
-    """Controllers (B, T, 6) with the buttons of those pairs of TWINS in each other's place that `swapped`
-    (B, len(TWINS)) names for a lane."""
-    other: Cells = cells.copy()
-    number = swapped @ (1 << np.arange(len(TWINS)))
-    other[..., BUTTON_PART] = _TWINS_SWAPPED[number[:, None], cells[..., BUTTON_PART]]
-    return other
 
 
 def mirror(cells: Cells) -> Cells:

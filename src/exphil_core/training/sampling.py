@@ -26,7 +26,6 @@ from exphil_core.training.hiding import NOTHING, Hiding, nothing_hidden
 from exphil_core.training.samples import Frames, Windows, joined
 from exphil_core.training.segments import NO_SEGMENTS, Cutting, Queue, Segments, replaced
 from exphil_core.training.shuffle import chances
-from exphil_core.training.swapping import nothing_swapped, swaps
 from exphil_core.training.table import Longs, whole_sides
 from exphil_core.training.team import WHOLE, Part
 
@@ -113,7 +112,6 @@ class WindowSampler:
     lanes: int
     window: int
     mirror: float
-    swap: float = 0.0
     hiding: Hiding = NOTHING
     part: Part = WHOLE
 
@@ -130,7 +128,7 @@ class WindowSampler:
     def plans(self, rng: np.random.Generator, start: int = 0) -> Iterator[WindowPlan]:
         """Plans of the steps from `start` on. Passing over a step takes 50 µs."""
         runs, length = whole_sides(self.store.sides), self.window * SEGMENT_WINDOWS
-        waiting = Queue(Cutting(self.store, runs, length, self.mirror, _key(rng), self.hiding, self.swap))
+        waiting = Queue(Cutting(self.store, runs, length, self.mirror, _key(rng), self.hiding))
         return itertools.islice(parts_of(self._walk(waiting), self.part), start, None)
 
     def _walk(self, waiting: Queue) -> Iterator[WindowPlan]:
@@ -188,7 +186,6 @@ def _windows(lanes: Segments, at: Longs, width: int) -> Windows:
         stop=lanes.stop,
         width=width,
         mirrored=lanes.mirrored,
-        swapped=lanes.swapped,
         hidden=lanes.hidden,
     )
 
@@ -221,13 +218,12 @@ class _Pool:
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Pick:
-    """Single frames of a pool, which of them are mirrored, and what is swapped and hidden in each."""
+    """Single frames of a pool, which of them are mirrored, and what is hidden in each."""
 
     pool: _Pool
     lane: Longs
     frame: Longs
     mirrored: npt.NDArray[np.bool_]
-    swapped: npt.NDArray[np.bool_]
     hidden: npt.NDArray[np.bool_]
 
     def taken(self, chosen: slice | npt.NDArray[np.bool_]) -> _Pick:
@@ -237,7 +233,6 @@ class _Pick:
             lane=self.lane[chosen],
             frame=self.frame[chosen],
             mirrored=self.mirrored[chosen],
-            swapped=self.swapped[chosen],
             hidden=self.hidden[chosen],
         )
 
@@ -247,8 +242,7 @@ class _Pick:
 
     def frames(self, store: FrameStore) -> Frames:
         """They themselves, (n, 1)."""
-        frames = self.pool.frames(store)
-        return frames.pick(self.lane, self.frame, self.mirrored, self.swapped, self.hidden)
+        return self.pool.frames(store).pick(self.lane, self.frame, self.mirrored, self.hidden)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -292,7 +286,6 @@ class FrameSampler:
     store: FrameStore
     size: int
     mirror: float
-    swap: float = 0.0
     hiding: Hiding = NOTHING
     part: Part = WHOLE
 
@@ -340,7 +333,6 @@ class FrameSampler:
                 lane=lane[order],
                 frame=frame[order],
                 mirrored=chances(key + 3 + number, order) < self.mirror,
-                swapped=swaps(self.swap, key + 3 + number, order),
                 hidden=self.hiding.drawn(key + 3 + number, order),
             )
             begin = 0
@@ -378,7 +370,6 @@ def _validation_plans(store: FrameStore, lanes: int, window: int) -> Iterator[Wi
                 stop=sides.rows[group],
                 width=width,
                 mirrored=np.zeros(len(group), bool),
-                swapped=nothing_swapped(len(group)),
                 hidden=nothing_hidden(len(group)),
             )
             fresh = np.full(len(group), offset == 0)
