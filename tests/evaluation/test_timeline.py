@@ -76,9 +76,10 @@ def test_its_chances_are_those_of_the_controllers_that_the_model_draws(
 
 
 def _busiest(line: Timeline) -> int:
-    """A frame in which something is pressed, as the model expects, and the likeliest stick isn't certain."""
-    unsure = (line.main.chance_TK[:, 0] < 0.9) & (line.controllers[:, 0] > 0) & (line.loss_TG[:, 0] < 1)
-    return int(np.flatnonzero(unsure)[0])
+    """Of the frames in which something is pressed and the likeliest stick isn't certain, the one whose buttons the
+    model expects most."""
+    unsure = np.flatnonzero((line.main.chance_TK[:, 0] < 0.9) & (line.controllers[:, 0] > 0))
+    return int(unsure[np.nanargmin(line.loss_TG[unsure, 0])])
 
 
 def _drawn(policy: Policy, game: Game, row: int, count: int) -> npt.NDArray[np.int64]:

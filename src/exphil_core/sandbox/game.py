@@ -111,6 +111,8 @@ class Game:
             self._advance_items()
         for f in self._present():
             motion.cross_blast_zone(f)
+        # After it: a ball that is being charged goes with whoever charges it.
+        self._clear_items()
         for f, mind in zip(fighters, self._partners, strict=True):
             if mind is not None:
                 mind.follow_fate(f)
@@ -145,6 +147,10 @@ class Game:
             item.advance()
             for f in present:
                 combat.shoot(item, leads[item.owner], f)
+
+    def _clear_items(self) -> None:
+        if not self._items:
+            return
         arena = self._fighters[0].arena
         self._items = [i for i in self._items if not i.gone(arena)]
         self._bombs[:] = [i for i in self._items if isinstance(i, Bomb)]
