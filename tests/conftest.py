@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from exphil_core.plugin_manager import PluginManager, load_plugins
 from exphil_core.replays.game import Game
@@ -17,6 +18,10 @@ from exphil_core.sandbox import make_replays
 
 if TYPE_CHECKING:
     from exphil_core.models.policy import Policy
+
+# How fast examples are made says how busy the machine is, not whether the code is right.
+settings.register_profile("exphil", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("exphil")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
