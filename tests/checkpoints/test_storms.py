@@ -65,7 +65,7 @@ def opens_after_kills(folder: Path, kills: int) -> None:
         models = Registry(folder, notify=pytest.fail).models()
         assert len(models) >= known
         # On a busy machine a writer needs longer until it has written anything.
-        latest *= 1.5 if len(models) == known else 1.0
+        latest = min(latest * 1.5, 2.0) if len(models) == known else max(latest * 0.9, 0.12)
         known = len(models)
     assert known > kills, "the kills came before any write"
     Registry(folder).rebuild()
