@@ -69,7 +69,7 @@ def test_what_would_change_the_result_is_refused_by_name(any_run: AnyRun, manage
         go_on(model, manager, lr="0.5", seed="0", hidden_sizes="16", character="fox")
     lines = str(refused.value).splitlines()
     assert [line.split(":")[0] for line in lines] == ["character", "hidden_sizes", "lr"]
-    assert "0.5 would change the result of a run that was begun with 0.001" in lines[-1]
+    assert "0.5 would change the result of a run that was begun with 0.003" in lines[-1]
     with pytest.raises(UsageError, match="epochs: 0 must be at least 1"):
         go_on(model, manager, epochs="0")
     # Also where it contradicts what stays.
