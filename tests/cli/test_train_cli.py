@@ -154,6 +154,8 @@ def test_progress(
     captured = capfd.readouterr()
     assert ("epoch 1: train" in captured.err) == epochs
     assert ("━" in captured.err) == bars
+    # Plain lines come every ten seconds, so whether there are any depends on the machine.
+    assert mode != "none" or "epoch 1/1" not in captured.err
     assert captured.out.count("\n") == 2
 
 

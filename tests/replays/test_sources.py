@@ -83,6 +83,10 @@ def test_a_file_that_grew_beyond_every_replay_is_not_read(
     monkeypatch.setattr(archives, "LARGEST", 1000)
     with pytest.raises(ReplayError, match="are no replay"):
         read_one(file)
+    # The same where it grows between the look at its size and reading.
+    monkeypatch.setattr(archives.os, "fstat", lambda _: os.stat_result((0,) * 10))
+    with pytest.raises(ReplayError, match="are no replay"):
+        read_one(file)
 
 
 def test_linked_folders_are_searched_and_circles_end(

@@ -168,7 +168,9 @@ def _on_disk(file: ReplayFile) -> bytes:
     # for the largest would be new memory each time, a third of what reading and hashing takes.
     with Path(file.path).open("rb", buffering=0) as opened:
         _check_size(os.fstat(opened.fileno()).st_size)
-        return opened.readall()
+        content = opened.readall()
+    _check_size(len(content))  # it may have grown meanwhile
+    return content
 
 
 def _check_regular(path: str) -> None:

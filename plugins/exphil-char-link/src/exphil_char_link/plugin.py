@@ -20,12 +20,14 @@ def _vector(name: str, x: str, y: str, help: str) -> tuple[FeatureColumn, Featur
     )
 
 
-def _item(name: str, who: str) -> tuple[FeatureColumn, ...]:
-    """What is said of every kind; the columns after the first two are of the nearest such item, an own one if any."""
+def _item(
+    name: str, who: str, which: str = "the nearest one, an own one if any"
+) -> tuple[FeatureColumn, ...]:
+    """What is said of every kind; the columns after the first two are of `which` of them."""
     return (
         _share(name, f"1 while {who} is there."),
         _share(f"{name}_count", "How many there are, 4 being 1."),
-        *_vector(name, "x", "y", "Way to the nearest one, 100 units being 1"),
+        *_vector(name, "x", "y", f"Way to {which}, 100 units being 1"),
         _share(f"{name}_age", "Frames since it appeared, 300 being 1."),
     )
 
@@ -69,7 +71,9 @@ COLUMNS: tuple[FeatureColumn, ...] = (
     # The game tells no velocity of a hookshot.
     *_item("hookshot", "the own hookshot"),
     _held("hookshot"),
-    *_item("opponent", "an item of the opponent's, of any kind,"),
+    *_item(
+        "opponent", "an item of the opponent's, of any kind,", "the first to arrive, the nearest if none will"
+    ),
     *_velocity("opponent"),
     *_arrival("opponent", "oneself"),
 )

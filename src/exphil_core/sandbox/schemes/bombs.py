@@ -118,7 +118,7 @@ class AgainstBombs(Scheme):
         self._flying = flying
 
     def plan(self, situation: Situation, me: FighterState, foe: FighterState) -> Plan | None:
-        """The nearest reason first: in the own hand, in the air, at the feet, in the opponent's hand."""
+        """What presses most comes first: in the air, in the own hand, at the feet, in the opponent's hand."""
         say, side = self._say, self._say.side(me, foe)
         if self._flying is not None and not self._answered and not me.airborne:
             self._answered = True
