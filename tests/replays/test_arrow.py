@@ -50,6 +50,7 @@ def test_rows_hold_what_pyarrow_lists(frames: Struct, rows: list[int]) -> None:
     events = [(at, event["x"], event["state"]) for at, row in enumerate(wanted) for event in row["events"]]
     columns = (frame, values.column("x"), values.column("state"))
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == events
+    assert here.listed("events") == len(events)
 
 
 def test_some_of_some_rows_are_rows_too(frames: Struct) -> None:
@@ -64,6 +65,7 @@ def test_what_a_version_lacks_is_none(frames: Struct) -> None:
     assert frames.get("percent") is None
     assert frames.child("side", "post") is None
     assert frames.ragged("items") is None
+    assert frames.listed("items") == 0
     nothing = frames.ragged("no")
     assert nothing is not None
     assert nothing[1].column("x").tolist() == []

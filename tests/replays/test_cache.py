@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -191,11 +192,11 @@ def test_what_a_run_has_open_survives_a_deleted_cache(make_game: Any, tmp_path: 
 def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(make_game: Any, tmp_path: Path) -> None:
     whole = write(tmp_path, [make_game(50, 1)])
     with running(tmp_path, "living"):
-        for name in ("dead-3.bin", ".dead-4.bin.tmp-0123456789ab", "living-9.bin", ".living-9.json.tmp-00"):
+        for name in ("dead.bin", ".dead.bin.tmp-0123456789ab", "living.bin", ".living.json.tmp-00"):
             (tmp_path / name).write_bytes(b"half")
         assert len(GameCache(tmp_path)) == 1
         left = {path.name for path in tmp_path.iterdir() if path.is_file()}
-        assert left == {f"{whole}.bin", f"{whole}.json", "living-9.bin", ".living-9.json.tmp-00"}
+        assert left == {f"{whole}.bin", f"{whole}.json", "living.bin", ".living.json.tmp-00"}
     GameCache(tmp_path)
     left = {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert left == {f"{whole}.bin", f"{whole}.json"}
@@ -211,7 +212,7 @@ def test_a_full_disk_loses_nothing_that_was_whole(
     sink = CacheSink(tmp_path, NOTHING, GameFilter(any_player=True))
     games = [make_game(100, seed) for seed in range(4)]
     sink.add(games[0], facts(games[0]))
-    sink.flush()
+    sink.flush().result()
     real, left = os.fsync, [1]
 
     def full(handle: int) -> None:
@@ -222,7 +223,7 @@ def test_a_full_disk_loses_nothing_that_was_whole(
     # The data is written, its index isn't: the next to worst moment.
     monkeypatch.setattr(os, "fsync", full)
     sink.add(games[1], facts(games[1]))
-    sink.flush()
+    sink.flush().result()
     monkeypatch.undo()
     sink.add(games[2], facts(games[2]))
     assert set(read(tmp_path)) == {games[0].info.sha256}
@@ -241,7 +242,7 @@ def test_a_sink_takes_each_content_once_and_travels_to_other_processes(
         assert sink.wants(facts(game))
         sink.add(game, facts(game))
         assert not sink.wants(facts(game))
-        sink.flush()
+        sink.flush().result()
         again = CacheSink(tmp_path, GameCache(tmp_path).hashes, GameFilter(any_player=True))
         assert not again.wants(facts(game))
         assert again.wants(facts(make_game(100, 2)))
@@ -339,6 +340,31 @@ def test_rows_go_to_the_disk_before_their_shard_is_there(make_game: Any, tmp_pat
     assert len(GameCache(tmp_path)) == 0
     writer.flush()
     assert set(read(tmp_path)) == {stored.info.sha256}
+
+
+def test_a_shard_is_finished_while_the_next_one_is_written(
+    make_game: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, games = ShardWriter(tmp_path), [pack(make_game(200, seed)) for seed in range(2)]
+    real, slow = os.fsync, threading.Event()
+
+    def waits(handle: int) -> None:
+        slow.wait(60)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", waits)
+    writer.add(facts_of(games[0]), arrays_of(games[0]))
+    first = writer.finish()
+    writer.add(facts_of(games[1]), arrays_of(games[1]))
+    # Both are left alone by who cleans up, and neither is there yet.
+    assert len(GameCache(tmp_path)) == 0
+    assert not first.done()
+    slow.set()
+    first.result(60)
+    assert set(read(tmp_path)) == {games[0].info.sha256}
+    writer.flush()
+    assert set(read(tmp_path)) == {game.info.sha256 for game in games}
+    assert not (tmp_path / ".running").exists()
 
 
 def test_what_the_disk_says_while_the_next_game_is_read_ends_that_shard_alone(

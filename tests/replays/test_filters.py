@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exphil_core.errors import ExphilError
 from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
 from exphil_core.replays.controller import NEUTRAL
 from exphil_core.replays.filters import GameFilter, Selection, select
 from exphil_core.replays.game import Game
-from exphil_core.replays.idle import IDLE_FRAMES, idle_rows, target_rows
+from exphil_core.replays.idle import IDLE_FRAMES, idle_rows, idle_stretches, target_rows
 from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.intake import look_at
 from exphil_core.replays.sources import ReplayFile
@@ -127,6 +129,16 @@ def test_a_side_that_does_nothing_for_ten_seconds_is_idle_there() -> None:
     assert np.flatnonzero(idle).tolist() == list(range(201, 200 + IDLE_FRAMES + 1))
     assert not idle_rows(moving[: IDLE_FRAMES - 1]).any()
     assert idle_rows(np.tile(NEUTRAL, (IDLE_FRAMES, 1))).all()
+
+
+@given(
+    runs=st.lists(st.sampled_from([1, 2, 299, 300, 301, 598, 599, 600, 601, 1300]), min_size=1, max_size=8)
+)
+def test_idle_stretches_are_runs_of_equal_inputs(runs: list[int]) -> None:
+    moving = np.repeat([NEUTRAL + number % 2 for number in range(len(runs))], runs, axis=0)
+    ends = np.cumsum(runs).tolist()
+    long = [(end - run, end) for run, end in zip(runs, ends, strict=True) if run >= IDLE_FRAMES]
+    assert idle_stretches(moving) == [(start + (start > 0), end) for start, end in long]
 
 
 def test_targets_begin_when_inputs_count(demo_games: list[Game]) -> None:

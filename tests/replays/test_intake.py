@@ -10,7 +10,9 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Timer
 
 import attrs
 import py7zr
@@ -23,6 +25,15 @@ from exphil_core.replays.game import Game
 from exphil_core.replays.index import ReplayIndex
 from exphil_core.replays.intake import look_at, plan
 from exphil_core.replays.sources import ReplayFile, find_replays
+
+
+def done(error: OSError | None = None) -> Future[None]:
+    future: Future[None] = Future()
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+    return future
 
 
 @attrs.define
@@ -42,10 +53,11 @@ class Collector:
         assert (len(game), game.info.sha256) == (facts.frames, facts.sha256)
         self.games[facts.sha256] = len(game)
 
-    def flush(self) -> None:
+    def flush(self) -> Future[None]:
         for name, length in self.games.items():
             (Path(self.folder) / name).write_text(str(length))
         self.games.clear()
+        return done()
 
 
 class Crash(Collector):
@@ -58,8 +70,26 @@ class Crash(Collector):
 
 
 class FullDisk(Collector):
-    def flush(self) -> None:
-        raise OSError(28, "No space left on device", "shard")
+    def flush(self) -> Future[None]:
+        return done(OSError(28, "No space left on device", "shard"))
+
+
+@attrs.define
+class SlowDisk(Collector):
+    """A disk that is done with a chunk when the next one begins to be written."""
+
+    flushes: list[Future[None]] = attrs.field(factory=list)
+
+    def add(self, game: Game, facts: FileFacts) -> None:
+        super().add(game, facts)
+        if len(self.flushes) > 1 and not self.flushes[-2].done():
+            raise AssertionError("two chunks wait at once")
+
+    def flush(self) -> Future[None]:
+        super().flush()
+        self.flushes.append(Future())
+        Timer(0.3, self.flushes[-1].set_result, [None]).start()
+        return self.flushes[-1]
 
 
 @pytest.fixture
@@ -122,6 +152,25 @@ def test_a_sink_gets_every_game_once(
     assert look_at(files, index, sink=sink, workers=1) == facts
     assert names == [files[2].name]
     assert sink.path(facts[2]).exists()
+
+
+def test_facts_are_recorded_when_their_games_are_durable(
+    demo_folder: Path, tmp_path: Path, index: ReplayIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "CHUNK_FILES", 2)
+    files = find_replays([str(demo_folder)])
+    (tmp_path / "games").mkdir()
+    sink = SlowDisk(str(tmp_path / "games"))
+    durable: list[int] = []
+    look_at(
+        files,
+        index,
+        sink=sink,
+        workers=1,
+        progress=lambda *_: durable.append(sum(each.done() for each in sink.flushes)),
+    )
+    # One more chunk each time, the first of them none: what is recorded has always reached the disk.
+    assert durable == list(range(-(-len(files) // 2) + 1))
 
 
 def test_processes_find_what_one_finds(demo_folder: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def _taken(path: Path) -> BaseFileLock | None:
 
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=0)
+        lock = FileLock(path, timeout=0, thread_local=False)  # another thread may give it up
         try:
             lock.acquire()
         except Timeout:

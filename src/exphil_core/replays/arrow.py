@@ -86,6 +86,16 @@ class Struct:
         assert found is not None, names
         return found
 
+    def listed(self, name: str) -> int:
+        """How many values the lists `name` hold in all of these rows; 0 where this replay's version has none."""
+        place = self._places.get((*self._here, name))
+        if place is None:
+            return 0
+        bounds = self._data(place)
+        if self._rows is None:
+            return int(bounds[self.length] - bounds[0])
+        return int((bounds[self._rows + 1] - bounds[self._rows]).sum())
+
     def ragged(self, name: str) -> tuple[Rows, Struct] | None:
         """The lists `name` in these rows, one after the other: the row here of each value, and the values. None where
         this replay's version doesn't have them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,21 @@ class CacheSink:
         with self._until_refused():
             self._writer.add(facts_of(stored), arrays_of(stored))
 
-    def flush(self) -> None:
-        """Write what was added."""
-        with self._until_refused():
-            self._writer.flush()
+    def flush(self) -> Future[None]:
+        """Begin to write what was added; done when it is durable, or refused."""
+        flushed: Future[None] = Future()
+
+        def conclude(finished: Future[None]) -> None:
+            error = finished.exception()
+            if isinstance(error, OSError):
+                self._refused, error = True, None
+            if error is None:
+                flushed.set_result(None)
+            else:
+                flushed.set_exception(error)
+
+        self._writer.finish().add_done_callback(conclude)
+        return flushed
 
     @contextlib.contextmanager
     def _until_refused(self) -> Iterator[None]:

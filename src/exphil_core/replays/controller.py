@@ -14,6 +14,8 @@ shoulder       99  k/140 for k = 0, 43..140
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -81,41 +83,46 @@ def canonical_stick(
     return kept[0], kept[1]
 
 
-def _steps(values: npt.ArrayLike, steps: int, low: int, high: int) -> npt.NDArray[np.float64]:
-    """`values` in whole steps of 1/`steps`, clipped to `low`…`high` of them; NaN is 0."""
-    whole = np.atleast_1d(np.rint(np.multiply(values, steps, dtype=np.float64)))
+def _steps(values: npt.ArrayLike, steps: int, low: int, high: int) -> npt.NDArray[np.floating[Any]]:
+    """`values` in whole steps of 1/`steps`, clipped to `low`…`high` units; NaN is 0."""
+    # The floats of replays tell steps apart by far: more digits would only take longer.
+    kind = np.float32 if getattr(values, "dtype", None) == np.float32 else np.float64
+    given = np.asarray(values, kind)
     # Two numbers at first: nearly every column is through with that, NaN isn't.
-    if whole.size and not (low <= whole.min() and whole.max() <= high):
-        whole = np.clip(np.nan_to_num(whole), low, high)
+    if given.size and not (low <= np.minimum.reduce(given, None) and np.maximum.reduce(given, None) <= high):
+        given = np.clip(np.nan_to_num(given), low, high)
+    whole: npt.NDArray[np.floating[Any]] = np.atleast_1d(given * kind(steps))
+    np.rint(whole, out=whole)
     return whole.reshape(np.shape(values))
 
 
 def _stick_table() -> Cells:
     """Both cells of every stick position in whole steps, (x * y, 2): processing them one by one takes ten times as
     long as looking them up."""
-    steps = np.arange(-_STICK_LIMIT, _STICK_LIMIT + 1) / STICK_STEPS
+    steps = np.arange(-_STICK_LIMIT * STICK_STEPS, _STICK_LIMIT * STICK_STEPS + 1) / STICK_STEPS
     x, y = canonical_stick(*np.meshgrid(steps, steps, indexing="ij"))
     return np.stack([_axis_cell[x + STICK_STEPS], _axis_cell[y + STICK_STEPS]], axis=-1).reshape(-1, 2)
 
 
 # Beyond 2 there is nothing but damage.
-_STICK_LIMIT = 2 * STICK_STEPS
+_STICK_LIMIT = 2
 # Two cells in one number, so that both are looked up at once.
 _STICK_TABLE = _stick_table().view(np.uint16)[:, 0]
 
 
 def stick_cells(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Cells, Cells]:
     """Cells of a stick given as floats in -1…1."""
-    place = _steps(x, STICK_STEPS, -_STICK_LIMIT, _STICK_LIMIT) * (2 * _STICK_LIMIT + 1)
+    limit = _STICK_LIMIT * STICK_STEPS
+    place = _steps(x, STICK_STEPS, -_STICK_LIMIT, _STICK_LIMIT) * (2 * limit + 1)
     place += _steps(y, STICK_STEPS, -_STICK_LIMIT, _STICK_LIMIT)
-    place += _STICK_LIMIT * (2 * _STICK_LIMIT + 2)
+    place += limit * (2 * limit + 2)
     pairs = _STICK_TABLE.take(place.astype(np.intp))[..., None].view(np.uint8)
     return pairs[..., 0], pairs[..., 1]
 
 
 def shoulder_cells(value: npt.ArrayLike) -> Cells:
     """Cells of an analog shoulder given as floats in 0…1; below the dead zone it is released."""
-    return _shoulder_cell.take(_steps(value, SHOULDER_STEPS, 0, SHOULDER_STEPS).astype(np.intp))
+    return _shoulder_cell.take(_steps(value, SHOULDER_STEPS, 0, 1).astype(np.intp))
 
 
 def _chord_table() -> Cells:

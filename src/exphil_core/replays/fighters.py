@@ -65,13 +65,13 @@ def canonical_state(state: States, action: npt.NDArray[Any]) -> None:
     what is NaN stays NaN, and a second time changes nothing."""
     for index in _TRUNCATED:
         np.trunc(state[..., index], out=state[..., index])
-    state[..., _HITSTUN] *= _IN_DAMAGE[action]
+    state[..., _HITSTUN] *= _IN_DAMAGE.take(action)
     for index in _NOT_NEGATIVE:
         np.maximum(state[..., index], 0, out=state[..., index])
     for index in _YES_OR_NO:
         np.sign(np.abs(state[..., index]), out=state[..., index])
-    facing = state[..., _FACING]
-    state[..., _FACING] = np.where(facing > 0, 1, np.where(np.isnan(facing), np.nan, -1))
+    facing = np.sign(state[..., _FACING])
+    state[..., _FACING] = np.where(facing == 0, np.float32(-1), facing)
 
 
 def canonical_actions(actions: npt.NDArray[Any]) -> Actions:
@@ -138,7 +138,7 @@ def refuse_implausible(side: Struct) -> None:
         if source is None:
             continue
         # Two numbers at first: nearly every column is through with that, NaN isn't.
-        if -limit <= source.min() and source.max() <= limit:
+        if -limit <= np.minimum.reduce(source) and np.maximum.reduce(source) <= limit:
             continue
         wild = np.abs(source) > limit
         if name == "hitstun":

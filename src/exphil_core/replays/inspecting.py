@@ -113,7 +113,7 @@ def _of_start(start: dict[str, Any]) -> dict[str, Any]:
 
 def _of_file(parsed: Any, frames: Struct) -> dict[str, Any]:
     """What can be said even of games that can't be trained on."""
-    ids, items = frames.get("id"), frames.ragged("item")
+    ids = frames.get("id")
     count = 0 if ids is None else len(ids)
     distinct = 0 if ids is None else _distinct(ids)
     return {
@@ -122,7 +122,7 @@ def _of_file(parsed: Any, frames: Struct) -> dict[str, Any]:
         "frames": distinct,
         "rows": count,
         "rollback_rows": count - distinct,
-        "item_rows": 0 if items is None else len(items[1]),
+        "item_rows": frames.listed("item"),
     }
 
 

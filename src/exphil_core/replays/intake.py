@@ -20,6 +20,8 @@ from exphil_core.replays.workers import (
     look_into_with,
 )
 
+# Several chunks: at the end of a job its process waits for the disk.
+JOB_FILES = 4 * CHUNK_FILES
 # Another process takes half a second to start, in which one parses 100 MB.
 BYTES_A_PROCESS = 100 << 20
 
@@ -95,11 +97,12 @@ def processors() -> int:
 
 def plan(files: Sequence[ReplayFile], workers: int) -> Iterator[Job]:
     """Files in jobs for `workers` processes: a solid block is one job, since it is unpacked in one pass; others are
-    shared out in small ones, so that all are busy to the end."""
+    shared out in smaller ones, so that all are busy to the end."""
     ordered = sorted(files, key=lambda file: (file.path if file.member else "", file.block))
     for (path, _), group in groupby(ordered, key=lambda file: (file.path if file.member else "", file.block)):
         together = tuple(group)
         solid = path.lower().endswith(SEVEN_ZIP)
-        size = len(together) if solid else max(1, min(CHUNK_FILES, -(-len(together) // (4 * workers))))
+        shared_out = max(1, min(JOB_FILES, -(-len(together) // (4 * workers))))
+        size = len(together) if solid or workers == 1 else shared_out
         for start in range(0, len(together), size):
             yield together[start : start + size]

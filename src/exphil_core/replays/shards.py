@@ -2,7 +2,7 @@
 
 `NAME.bin` holds the arrays one after the other, each from a multiple of 64 bytes on; `NAME.json` says which games'
 rows stand where, and is written last: a shard without it doesn't exist. Nothing is ever changed once it is there, so
-that any number of processes may read and write shards in one folder, each writer under names of its own.
+that any number of processes may read and write shards in one folder, each shard under a name of its own.
 """
 
 from __future__ import annotations
@@ -104,11 +104,10 @@ class Shard:
 
 
 class ShardWriter:
-    """Writes shards into a folder, under names of its own. No shard is there before `flush`."""
+    """Writes shards into a folder, each under a name of its own. No shard is there before `flush`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._writer, self._number = secrets.token_hex(8), 0
         self._unfinished: _Unfinished | None = None
 
     def add(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -117,8 +116,7 @@ class ShardWriter:
         On OSError, here as in `flush`, all that was added since the last one is forgotten and nothing of it is left.
         """
         if self._unfinished is None:
-            self._unfinished = _Unfinished(self.folder, self._writer, self._number)
-            self._number += 1
+            self._unfinished = _Unfinished(self.folder)
         with self._forgotten_if_it_fails():
             self._unfinished.add(facts, arrays)
         if self._unfinished.nbytes >= SHARD_BYTES:
@@ -126,10 +124,22 @@ class ShardWriter:
 
     def flush(self) -> None:
         """Finish what was added as a shard. Durable when it returns."""
-        if self._unfinished is not None:
+        self.finish().result()
+
+    def finish(self) -> Future[None]:
+        """The same without waiting: done when it is durable, or failed with the OSError. What is added meanwhile goes
+        to another shard."""
+        done: Future[None] = Future()
+        done.set_result(None)
+        try:
             with self._forgotten_if_it_fails():
-                self._unfinished.finish()
-            self._unfinished = None
+                if self._unfinished is not None:
+                    done = self._unfinished.finish()
+        except OSError as error:
+            done = Future()
+            done.set_exception(error)
+        self._unfinished = None
+        return done
 
     @contextlib.contextmanager
     def _forgotten_if_it_fails(self) -> Iterator[None]:
@@ -147,18 +157,19 @@ class _Unfinished:
     others at the end: its memory is used again while it is in the processor's caches, and the disk writes while the
     next game is read."""
 
-    def __init__(self, folder: Path, writer: str, number: int) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.nbytes = 0
-        self._data, self._index = (folder / f"{writer}-{number}{ending}" for ending in (DATA, INDEX))
+        name = secrets.token_hex(8)
+        self._data, self._index = (folder / f"{name}{ending}" for ending in (DATA, INDEX))
         self._games: list[Mapping[str, Any]] = []
         self._arrays: dict[str, _Rows] = {}
         self._end = self._synced = 0
         self._lock, self._open = contextlib.ExitStack(), contextlib.ExitStack()
         # Tells others that our unfinished files are no leftovers.
-        self._lock.enter_context(running(folder, writer))
+        self._lock.enter_context(running(folder, name))
         self._file = self._open.enter_context(writing(self._data))
-        self._disk = self._open.enter_context(ThreadPoolExecutor(1, thread_name_prefix="exphil-disk"))
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="exphil-disk")
         self._syncing: Future[None] | None = None
 
     def add(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -172,22 +183,37 @@ class _Unfinished:
         self.nbytes += sum(array.nbytes for array in arrays.values())
         self._write(next(iter(self._arrays.values())))
 
-    def finish(self) -> None:
-        """Write the rest and, when that is on the disk, the index."""
+    def finish(self) -> Future[None]:
+        """Write the rest and, when that is on the disk, the index; nobody waits for the disk but its own thread."""
         for rows in self._arrays.values():
             self._write(rows)
-        self._wait_for_disk()
-        self._open.close()
+        finishing = self._disk.submit(self._complete)
+        self._disk.shutdown(wait=False)
+        return finishing
+
+    def _complete(self) -> None:
         try:
-            text = json.dumps(self._document(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            write_bytes(self._index, text.encode())
-        except BaseException:
-            self._data.unlink(missing_ok=True)
+            self._wait_for_disk()
+            self._open.close()
+            try:
+                text = json.dumps(
+                    self._document(), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+                )
+                write_bytes(self._index, text.encode())
+            except BaseException:
+                self._data.unlink(missing_ok=True)
+                raise
+        except BaseException as error:
+            self._leave_nothing(error)
             raise
         self._lock.close()
 
     def give_up(self, error: BaseException) -> None:
         """Leave nothing of it."""
+        self._disk.shutdown()
+        self._leave_nothing(error)
+
+    def _leave_nothing(self, error: BaseException) -> None:
         with contextlib.suppress(BaseException):
             self._open.__exit__(type(error), error, error.__traceback__)
         self._lock.close()
@@ -329,15 +355,19 @@ def delete_shard(folder: Path, name: str) -> bool:
     return True
 
 
+def _name_of(path: Path) -> str:
+    """The shard that a file belongs to, also under its temporary name."""
+    return path.name.lstrip(".").partition(".")[0]
+
+
 def clean(folder: Path) -> None:
-    """Delete what dead writers left unfinished; what live ones are at work on stays."""
+    """Delete what dead processes left unfinished; what live ones are at work on stays."""
     if not folder.is_dir():
         return
     whole = set(shard_names(folder))
     for path in folder.iterdir():
         unfinished = TEMPORARY in path.name or (path.suffix == DATA and path.stem not in whole)
-        writer = path.name.lstrip(".").partition("-")[0]
-        if not path.is_file() or not unfinished or is_running(folder, writer):
+        if not path.is_file() or not unfinished or is_running(folder, _name_of(path)):
             continue
         # Its writer may have finished it since we looked.
         if path.suffix != DATA or not path.with_suffix(INDEX).exists():

@@ -13,9 +13,12 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
+
+import attrs
 
 from exphil_core.errors import ExphilError, ReplayError
 from exphil_core.replays.archives import Unpacker
@@ -26,7 +29,7 @@ from exphil_core.replays.sources import GZIPPED, ReplayFile
 
 Job = Sequence[ReplayFile]
 Chunk = list[tuple[ReplayFile, FileFacts]]
-# A kill loses no more than this.
+# A kill loses the chunk that is read and at most one that the disk is at work on.
 CHUNK_FILES, CHUNK_BYTES = 64, 256 << 20
 
 
@@ -46,9 +49,53 @@ class GameSink(Protocol):
         """Take a game that `wants` asked for."""
         ...
 
-    def flush(self) -> None:
-        """Make all that was added durable: the facts of these files are recorded next."""
+    def flush(self) -> Future[None]:
+        """Begin to make all that was added durable: when that is done, the facts of these files are recorded. What
+        `add` takes meanwhile belongs to the next flush."""
         ...
+
+
+@attrs.define(eq=False)
+class _Outbox:
+    """Facts on their way: each chunk is sent when its games are durable, which the disk works on while the next
+    chunk is read."""
+
+    sink: GameSink | None
+    send: Callable[[Chunk], None]
+    _chunk: Chunk = attrs.field(factory=list)
+    _bytes: int = 0
+    _waiting: tuple[Chunk, Future[None]] | None = None
+
+    def add(self, file: ReplayFile, facts: FileFacts) -> None:
+        """The next file's."""
+        self._chunk.append((file, facts))
+        self._bytes += file.size
+        if self._waiting is not None and self._waiting[1].done():
+            self._send_waiting()
+        if len(self._chunk) >= CHUNK_FILES or self._bytes >= CHUNK_BYTES:
+            self._end_chunk()
+
+    def empty(self) -> None:
+        """Send all; the disk is waited for."""
+        self._end_chunk()
+        self._send_waiting()
+
+    def _end_chunk(self) -> None:
+        self._send_waiting()
+        chunk, self._chunk, self._bytes = self._chunk, [], 0
+        if not chunk:
+            return
+        if self.sink is None:
+            self.send(chunk)
+        else:
+            self._waiting = (chunk, self.sink.flush())
+
+    def _send_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            chunk, flushed = waiting
+            flushed.result()
+            self.send(chunk)
 
 
 def look_into(
@@ -62,32 +109,17 @@ def look_into(
 
     `busy_with` hears the number of each file in its job before anything is done with it.
     """
-    chunk: Chunk = []
-    size = 0
-
-    def send_chunk() -> None:
-        nonlocal size
-        if not chunk:
-            return
-        if sink is not None:
-            sink.flush()
-        send(chunk.copy())
-        chunk.clear()
-        size = 0
+    outbox = _Outbox(sink, send)
 
     def act(file: ReplayFile, content: bytes | ReplayError) -> None:
-        nonlocal size
         busy_with(position[file])
-        chunk.append((file, _facts(file, content, sink, rollback)))
-        size += file.size
-        if len(chunk) >= CHUNK_FILES or size >= CHUNK_BYTES:
-            send_chunk()
+        outbox.add(file, _facts(file, content, sink, rollback))
 
     with Unpacker() as unpacker:
         for job in jobs:
             position = {file: number for number, file in enumerate(job)}
             unpacker.each(job, act)
-            send_chunk()
+            outbox.empty()
 
 
 def _facts(file: ReplayFile, content: bytes | ReplayError, sink: GameSink | None, rollback: str) -> FileFacts:
