@@ -35,16 +35,17 @@ def any_run(
     """Trains with flags as the command line gives them: texts."""
 
     def run(stop: StopRequest | None = None, **flags: Any) -> TrainedModel | UnfinishedRun:
-        given = {
-            "replays": (str(demo_folder),),
-            "checkpoints": str(tmp_path / "checkpoints"),
-            **TINY,
-            **flags,
-        }
-        settings = {name: value for name, value in given.items() if value is not None}
-        return train(resolve(manager, flags=settings), manager, SilentReporter(), now=NOW, stop=stop)
+        folders = {"replays": (str(demo_folder),), "checkpoints": str(tmp_path / "checkpoints")}
+        return trained(manager, {**folders, **flags}, stop)
 
     return run
+
+
+def trained(
+    manager: PluginManager, flags: dict[str, Any], stop: StopRequest | None = None
+) -> TrainedModel | UnfinishedRun:
+    settings = {name: value for name, value in {**TINY, **flags}.items() if value is not None}
+    return train(resolve(manager, flags=settings), manager, SilentReporter(), now=NOW, stop=stop)
 
 
 @pytest.fixture

@@ -18,8 +18,21 @@ from exphil_core.training.resume import resume
 from exphil_core.training.run import TrainedModel, UnfinishedRun, train
 from exphil_core.training.sampling import Step
 
+from ..conftest import trained
+
 AnyRun = Callable[..., TrainedModel | UnfinishedRun]
 LONG = {"max_steps": None, "epochs": "2", "window_size": "100", "batch_size": "8", "max_files": "4"}
+
+
+@pytest.fixture(scope="session")
+def long_run(
+    manager: PluginManager, demo_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainedModel:
+    """The run of `LONG` that nobody stopped, for all tests: none changes its files."""
+    checkpoints = str(tmp_path_factory.mktemp("straight") / "checkpoints")
+    model = trained(manager, {"replays": (str(demo_folder),), "checkpoints": checkpoints, **LONG})
+    assert isinstance(model, TrainedModel)
+    return model
 
 
 def go_on(

@@ -17,10 +17,8 @@ from .conftest import LONG, AnyRun, go_on
 
 
 def test_a_limit_that_is_lifted_goes_on_in_the_middle_of_the_epoch(
-    any_run: AnyRun, manager: PluginManager, tmp_path: Path
+    any_run: AnyRun, long_run: TrainedModel, manager: PluginManager, tmp_path: Path
 ) -> None:
-    straight = any_run(**LONG)
-    assert isinstance(straight, TrainedModel)
     short = any_run(**LONG, max_time="0.001s", checkpoints=str(tmp_path / "short"))
     assert isinstance(short, TrainedModel)
     assert short.outcome.stopped.startswith("--max-time")
@@ -29,8 +27,8 @@ def test_a_limit_that_is_lifted_goes_on_in_the_middle_of_the_epoch(
     assert isinstance(longer, TrainedModel)
     assert longer.entry.id != short.entry.id
     assert longer.entry.parent_model == short.entry.id
-    assert longer.entry.sha256["weights"] == straight.entry.sha256["weights"]
-    assert longer.entry.val_loss == straight.entry.val_loss
+    assert longer.entry.sha256["weights"] == long_run.entry.sha256["weights"]
+    assert longer.entry.val_loss == long_run.entry.val_loss
     assert longer.entry.total_epochs == 2
 
 

@@ -26,9 +26,9 @@ EVERYTHING = {
 }  # fmt: skip
 RUNS = [
     ("gru", EVERYTHING),
-    ("mamba", EVERYTHING),
     ("mlp", {**EVERYTHING, "batch_size": "500"}),
-    ("gru", LONG),
+    pytest.param("mamba", EVERYTHING, marks=pytest.mark.all_only),
+    pytest.param("gru", LONG, marks=pytest.mark.all_only),
 ]
 
 
@@ -54,11 +54,13 @@ def test_a_run_resumed_anywhere_ends_in_the_same_bytes(
 
 
 def test_a_run_resumed_again_and_again_ends_in_the_same_bytes(
-    any_run: AnyRun, manager: PluginManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    any_run: AnyRun,
+    long_run: TrainedModel,
+    manager: PluginManager,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    straight = any_run(**LONG)
-    assert isinstance(straight, TrainedModel)
-    total = straight.outcome.history[-1].steps
+    total = long_run.outcome.history[-1].steps
     stop = stopping_at(2, monkeypatch)
     run = any_run(stop=stop, **LONG, checkpoints=str(tmp_path / "again"))
     for step in range(5, total, 7):
@@ -66,14 +68,16 @@ def test_a_run_resumed_again_and_again_ends_in_the_same_bytes(
         assert isinstance(run, UnfinishedRun)
         run = go_on(run, manager, stopping_at(step, monkeypatch))
     monkeypatch.undo()
-    assert_same(go_on(run, manager), straight)
+    assert_same(go_on(run, manager), long_run)
 
 
 def test_a_stop_during_validation_saves_the_trained_epoch(
-    any_run: AnyRun, manager: PluginManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    any_run: AnyRun,
+    long_run: TrainedModel,
+    manager: PluginManager,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    straight = any_run(**LONG)
-    assert isinstance(straight, TrainedModel)
     stop, real = StopRequest(), loop.validate
 
     def asked(*args: Any) -> Any:
@@ -87,8 +91,8 @@ def test_a_stop_during_validation_saves_the_trained_epoch(
     assert run.state is not None
     record = load_state(run.state, pytest.fail).record["training"]
     assert record["history"] == []
-    assert record["steps"] == straight.outcome.history[0].steps
-    assert_same(go_on(run, manager), straight)
+    assert record["steps"] == long_run.outcome.history[0].steps
+    assert_same(go_on(run, manager), long_run)
 
 
 def test_a_run_killed_at_its_last_step_is_validated_and_registered(

@@ -80,10 +80,12 @@ def test_states_are_saved_as_often_as_asked_and_so_many_kept(
 
 
 def test_a_disk_that_is_full_for_a_while_costs_no_more_than_a_warning(
-    any_run: AnyRun, manager: PluginManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    any_run: AnyRun,
+    long_run: TrainedModel,
+    manager: PluginManager,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    straight = any_run(**LONG)
-    assert isinstance(straight, TrainedModel)
     real, calls = states_module.save_file, []
 
     def full(tensors: Any, path: Path) -> None:
@@ -94,17 +96,15 @@ def test_a_disk_that_is_full_for_a_while_costs_no_more_than_a_warning(
 
     monkeypatch.setattr(states_module, "save_file", full)
     model = any_run(**LONG, checkpoints=str(tmp_path / "full"))
-    assert_same(model, straight)
+    assert_same(model, long_run)
     assert len(calls) >= 2
 
 
 def test_a_damaged_state_is_named_and_the_one_before_used(
-    any_run: AnyRun, manager: PluginManager, tmp_path: Path
+    any_run: AnyRun, long_run: TrainedModel, manager: PluginManager, tmp_path: Path
 ) -> None:
-    straight = any_run(**LONG)
-    assert isinstance(straight, TrainedModel)
     with pytest.MonkeyPatch.context() as patch:
-        total = straight.outcome.history[-1].steps
+        total = long_run.outcome.history[-1].steps
         run = any_run(stop=stopping_at(total - 1, patch), **LONG, checkpoints=str(tmp_path / "damaged"))
     assert isinstance(run, UnfinishedRun)
     assert run.state is not None
@@ -118,7 +118,7 @@ def test_a_damaged_state_is_named_and_the_one_before_used(
         f"warning: {newest}: tensors.safetensors is damaged: its SHA-256 differs from the manifest's; going on "
         f"from {before.name}, the one before"
     ]
-    assert_same(train(taken_up.run, manager, SilentReporter(), resumed=taken_up), straight)
+    assert_same(train(taken_up.run, manager, SilentReporter(), resumed=taken_up), long_run)
     older, newest = states(run.state)
     (newest / "manifest.json").unlink()
     (older / "tensors.safetensors").write_bytes(content)

@@ -91,7 +91,7 @@ def test_another_recording_of_a_game_is_not_the_game_that_the_run_was_begun_with
 
 
 def test_games_that_are_gone_are_counted_and_new_ones_change_nothing(
-    any_run: AnyRun, manager: PluginManager, demo_folder: Path, tmp_path: Path
+    any_run: AnyRun, long_run: TrainedModel, manager: PluginManager, demo_folder: Path, tmp_path: Path
 ) -> None:
     from exphil_core.sandbox import make_replays
 
@@ -99,7 +99,6 @@ def test_games_that_are_gone_are_counted_and_new_ones_change_nothing(
     folder.mkdir()
     for path in demo_folder.glob("*.slp"):
         (folder / path.name).write_bytes(path.read_bytes())
-    straight = any_run(**LONG)
     with pytest.MonkeyPatch.context() as patch:
         run = any_run(
             stop=stopping_at(3, patch),
@@ -110,10 +109,9 @@ def test_games_that_are_gone_are_counted_and_new_ones_change_nothing(
     make_replays(folder, games=2, minutes=0.1, seed=99)
     for path in folder.glob("*.slp"):
         path.rename(path.with_name(f"renamed-{path.name}"))
-    assert isinstance(straight, TrainedModel)
     resumed = go_on(run, manager)
     assert isinstance(resumed, TrainedModel)
-    assert resumed.entry.sha256["weights"] == straight.entry.sha256["weights"]
+    assert resumed.entry.sha256["weights"] == long_run.entry.sha256["weights"]
 
     with pytest.MonkeyPatch.context() as patch:
         run = any_run(
