@@ -8,6 +8,7 @@ from exphil_core.features.rows import Rows, SeenItems
 from exphil_core.melee.stages import BY_NAME, STADIUM_FORMS, STAGES
 from exphil_core.replays.controller import AXIS_CELLS, NEUTRAL
 from exphil_core.replays.game import NO_ACTION, STATE
+from exphil_core.replays.habits import HABIT_VALUES
 from exphil_core.testing.rows import random_rows
 
 FLIP = np.array([-1, 1, 1], np.float32)
@@ -40,6 +41,7 @@ def made_up_rows(seed: int, frames: int = 50, unknown: float = 0.1) -> Rows:
         action=np.stack([side.action for side in sides], axis=1),
         character=np.stack([side.character for side in sides], axis=1),
         decided=decided,
+        habit=rng.integers(0, len(HABIT_VALUES), frames).astype(np.uint8),
         features=rng.normal(0, 1, (frames, 2, len(FLIP))).astype(np.float32),
         partner_state=partner_state,
         partner_action=partner_action,

@@ -19,8 +19,10 @@ from exphil_core.features.columns import FIGHTERS, ITEM_SLOTS
 from exphil_core.features.encoder import CHUNK, encode
 from exphil_core.features.rows import Rows, SeenItems, game_rows
 from exphil_core.features.schema import ABSENT_ACTION, NO_ITEM, NO_ITEM_STATE, observation_schema
+from exphil_core.melee.controller import BUTTONS
 from exphil_core.melee.randall import WIDTH, randall
 from exphil_core.melee.stages import BY_NAME, STADIUM_FORMS
+from exphil_core.replays.controller import NEUTRAL
 from exphil_core.replays.game import NO_ACTION, STATE, Game
 from exphil_core.replays.slp import read_game
 from exphil_core.training.frames import build_store
@@ -49,6 +51,7 @@ def plain_rows(frames: int = 1, stage: str = "battlefield", **changes: object) -
         action=np.full((frames, 2), 14, np.int16),
         character=np.ones((frames, 2), np.uint8),
         decided=np.zeros((frames, 6), np.uint8),
+        habit=np.zeros(frames, np.uint8),
         features=np.zeros((frames, 2, 0), np.float32),
     )
     return attrs.evolve(rows, **changes)
@@ -101,6 +104,22 @@ def test_columns_hold_what_they_are_called(demo_games: list[Game]) -> None:
         assert np.allclose(column["platform_left_above"], (left.height - y) / 100, atol=1e-6)
         assert np.allclose(column["platform_left_from"], (left.left - x) / 100, atol=1e-6)
         assert np.allclose(column["platform_left_to"], (left.right - x) / 100, atol=1e-6)
+
+
+def test_it_shows_which_of_two_buttons_was_used_last(demo_games: list[Game]) -> None:
+    game = demo_games[0]
+    controllers = np.tile(NEUTRAL, (len(game), 2, 1))
+    x, y, left, right = (1 << BUTTONS.index(name) for name in ("X", "Y", "L", "R"))
+    pressed = {50: x, 100: y, 150: y | right, 200: x | y, 250: left | right, 300: x, 301: 0, 350: left}
+    for row, chord in pressed.items():
+        controllers[row, 1, 0] = chord
+    column, _ = encoded(game_rows(attrs.evolve(game, controller_TPC=controllers), 1))
+    # Row 50 is before the players can move; who presses both shows nothing.
+    ends = [0, 100, 150, 300, 350, len(game)]
+    for name, values in (("last_x_or_y", [0, -1, -1, 1, 1]), ("last_l_or_r", [0, 0, -1, -1, 1])):
+        assert column[name].tolist() == np.repeat(values, np.diff(ends)).tolist()
+    late, _ = encoded(game_rows(attrs.evolve(game, controller_TPC=controllers), 1, delay=18))
+    assert late["last_x_or_y"][:-18].tolist() == column["last_x_or_y"][18:].tolist()
 
 
 def test_every_column_scales_its_unit_into_a_common_range(real_replays: Path) -> None:

@@ -66,7 +66,7 @@ def test_many_differences_stay_one_line() -> None:
         "fox/gru_policy.safetensors",
         "1-abc",
         SCHEMA.identity,
-        "and 184 more",
+        "and 186 more",
         "own_x",
         "train it anew",
     ):

@@ -18,6 +18,7 @@ from exphil_core.errors import ReplayError
 from exphil_core.features.encoder import encode
 from exphil_core.features.rows import game_rows
 from exphil_core.replays.game import NO_ACTION, STATE_COLUMNS, Game
+from exphil_core.replays.habits import NO_HABIT, habit_after
 from exphil_core.replays.slp import read_game
 from exphil_core.serving.libmelee_source import LibmeleeSource
 from exphil_core.serving.live_batch import LiveBatch
@@ -158,9 +159,11 @@ def test_an_observation_in_play_is_the_one_that_a_model_was_trained_on(real_repl
     path = next(real_replays.glob("games/ics-falco_DL_*.slp"))
     game = read_game(path, rollback="first")
     trained = encode(game_rows(game, own))
+    habit = np.full(1, NO_HABIT, np.uint8)
     for at, frame in enumerate(itertools.islice(live_frames(path), 700)):
         decided = game.controller_TPC[at : at + 1, own]
-        rows = LiveBatch.of([frame]).rows(np.array([own]), decided, np.zeros((1, 2, 0), np.float32))
+        habit = habit_after(habit, decided, np.array([frame.frame]))
+        rows = LiveBatch.of([frame]).rows(np.array([own]), decided, habit, np.zeros((1, 2, 0), np.float32))
         seen = encode(rows)
         np.testing.assert_array_equal(seen.floats[0], trained.floats[at], err_msg=str(at))
         np.testing.assert_array_equal(seen.ids[0], trained.ids[at], err_msg=str(at))

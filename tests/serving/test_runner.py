@@ -235,7 +235,7 @@ def test_a_new_game_starts_anew_by_itself_or_when_told(
     for frame in first[:20]:
         runner.step([frame], [0])
     runner.reset()
-    late = [attrs.evolve(frame, frame=frame.frame + 60) for frame in second]
+    late = [attrs.evolve(frame, frame=frame.frame + 20) for frame in second]
     np.testing.assert_array_equal([runner.step([frame], [0]) for frame in late], expected)
 
 

@@ -266,6 +266,7 @@ def test_the_mirror_is_the_encoders(exphil_game_rows: list[FighterRows]) -> None
                 character=np.zeros((len(rows.action), 2), np.uint8),
                 stage=np.zeros(len(rows.action), np.uint8),
                 decided=np.zeros((len(rows.action), 6), np.int64),
+                habit=np.zeros(len(rows.action), np.uint8),
                 features=np.zeros((len(rows.action), 2, 0), np.float32),
                 frame=np.arange(len(rows.action), dtype=np.int32),
             ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from exphil_core.melee.controller import BUTTONS
+from exphil_core.melee.controller import BUTTONS, SAME_USE
 
 FIGHTERS = ("own", "opponent")
 # Frames of real replays in which a side has more than four items: 0.06 % (Sheik's needles and chain); more than two:
@@ -261,5 +261,16 @@ DECIDED_COLUMNS: tuple[Column, ...] = (
     ),
     Column(name="decided_shoulder", unit="0 to 1", scale=1.0, low=0, high=1, **_OWN),
     *(Column(name=f"decided_{name.lower()}", **_FLAG, **_OWN) for name in BUTTONS),
+    *(
+        Column(
+            name=f"last_{first.lower()}_or_{second.lower()}",
+            unit=f"1: {first} was used last, -1: {second}, 0: neither yet",
+            scale=1.0,
+            low=-1,
+            high=1,
+            **_OWN,
+        )
+        for first, second in SAME_USE
+    ),
     Column(name="decided_known", **_FLAG, **_OWN),
 )

@@ -32,8 +32,9 @@ from exphil_core.features.rows import Floats, Rows, SeenItems
 from exphil_core.features.schema import ABSENT_ACTION, ITEM_IDS, NO_ITEM, NO_ITEM_STATE, observation_schema
 from exphil_core.melee.randall import WIDTH, randall
 from exphil_core.melee.stages import BY_NAME
-from exphil_core.replays.controller import decode
+from exphil_core.replays.controller import DECODED_SIZE, decode
 from exphil_core.replays.game import NO_ACTION, STATE
+from exphil_core.replays.habits import HABIT_VALUES
 
 Ids = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -66,6 +67,7 @@ _PARTNER = _RELATIVE + len(RELATIVE_COLUMNS)
 _STAGE = _PARTNER + len(FIGHTERS) * len(PARTNER_COLUMNS)
 _ITEMS = _STAGE + len(STAGE_COLUMNS)
 _DECIDED = _ITEMS + 1 + len(FIGHTERS) * ITEM_SLOTS * len(ITEM_COLUMNS)
+_HABIT = _DECIDED + DECODED_SIZE
 _FEATURES = _DECIDED + len(DECIDED_COLUMNS)
 _IDS = [column.name for column in observation_schema().ids]
 _STAGE_ID, _FORM_ID = _IDS.index("stage"), _IDS.index("form")
@@ -149,7 +151,8 @@ def _encode_chunk(chunk: _Chunk, floats: Floats, ids: Ids) -> None:
     for who in range(len(FIGHTERS)):
         _partner(chunk, who, out[:, _PARTNER + who * len(PARTNER_COLUMNS) :])
     _stage(chunk, out[:, _STAGE:])
-    out[:, _DECIDED : _FEATURES - 1] = decode(rows.decided[part])
+    out[:, _DECIDED:_HABIT] = decode(rows.decided[part])
+    out[:, _HABIT : _FEATURES - 1] = HABIT_VALUES[rows.habit[part]]
     out[:, _FEATURES - 1] = 1
     if out.shape[1] > _FEATURES:
         out[:, _FEATURES:] = rows.features[part].reshape(len(out), -1)

@@ -112,7 +112,9 @@ def reference() -> str:
         "replays that the project is tested on, a side has more than four in 0.06 % of all frames, more than two\n"
         "in 0.3 %.\n\n" + _table([ITEMS_KNOWN, *ITEM_COLUMNS]),
         "## The controller decided last\n\n"
-        "Under a reaction delay of D frames this is the one decided for D frames later, not the one in force.\n\n"
+        "Under a reaction delay of D frames this is the one decided for D frames later, not the one in force.\n"
+        "Nearly every player keeps to one of X and Y, and of L and R: what was used last tells which, from the\n"
+        "first frame in which players can move (-39) on. It is hidden with the rest.\n\n"
         + _table(DECIDED_COLUMNS),
         "## Ids\n\n" + _ids(),
         MASKED + "".join(f"| {group.name} | `{group.known}` | {group.says} |\n" for group in MASKS),

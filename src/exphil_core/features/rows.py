@@ -13,6 +13,7 @@ import numpy.typing as npt
 from exphil_core.melee import FIRST_FRAME
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.game import Game
+from exphil_core.replays.habits import Habits, habits
 from exphil_core.replays.items import ItemRows
 
 Floats = npt.NDArray[np.float32]
@@ -49,6 +50,7 @@ class Rows:
     action: npt.NDArray[np.int16]  # (…, P)
     character: npt.NDArray[np.uint8]  # (…, P)
     decided: Cells  # (…, C)
+    habit: Habits  # (…), with `decided`; see `exphil_core.replays.habits`
     features: Floats  # (…, P, E)
     partner_state: Floats | None = None  # (…, P, F)
     partner_action: npt.NDArray[np.int16] | None = None  # (…, P)
@@ -76,13 +78,15 @@ def game_rows(game: Game, fighter: int, features: Floats | None = None, delay: i
     count = len(game)
     extra = np.zeros((count, 2, 0), np.float32) if features is None else features
     partner_state, partner_action = game.partner_state_TPF, game.partner_action_TP
+    decided = np.minimum(np.arange(count) + delay, count - 1)
     return Rows(
         frame=np.arange(FIRST_FRAME, FIRST_FRAME + count, dtype=np.int32),
         stage=np.full(count, game.info.stage.internal, np.uint8),
         state=game.state_TPF[:, order],
         action=game.action_TP[:, order],
         character=game.character_TP[:, order],
-        decided=game.controller_TPC[np.minimum(np.arange(count) + delay, count - 1), fighter],
+        decided=game.controller_TPC[decided, fighter],
+        habit=habits(game.controller_TPC[:, fighter])[decided],
         features=extra[:, order],
         partner_state=None if partner_state is None else partner_state[:, order],
         partner_action=None if partner_action is None else partner_action[:, order],

@@ -35,7 +35,7 @@ from exphil_core.melee.stages import STADIUM_FORMS
 from exphil_core.specs import CharacterFeatureSpec
 
 # Raised when a column changes its meaning, place or scale.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Melee's actions, and one more for a partner that isn't there.
 ACTION_IDS = 513
 ABSENT_ACTION = ACTION_IDS - 1

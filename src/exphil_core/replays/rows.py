@@ -16,14 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from exphil_core.replays.game import STATE_COLUMNS, Game, GameInfo
+from exphil_core.replays.habits import habits
 from exphil_core.replays.idle import idle_stretches
 from exphil_core.replays.items import ItemRows, no_items
 
 # Raised when a row, an item or a block changes its meaning: caches of another version are not read.
-ROWS_VERSION = 1
+ROWS_VERSION = 2
 
-# 160 bytes. `item` is the number of the game's items before this frame, so that a window knows its own items.
-# `spare` keeps the floats of every row aligned.
+# 160 bytes. `item` is the number of the game's items before this frame, so that a window knows its own items. `habit`
+# is each fighter's with this frame's controller, so that a window knows it without what came before.
 ROW = np.dtype(
     [
         ("state", "<f4", (2, len(STATE_COLUMNS))),
@@ -31,7 +32,7 @@ ROW = np.dtype(
         ("action", "<i2", (2,)),
         ("controller", "u1", (2, 6)),
         ("character", "u1", (2,)),
-        ("spare", "u1", (2,)),
+        ("habit", "u1", (2,)),
     ]
 )
 # What these are called among the arrays of a game.
@@ -68,12 +69,14 @@ class StoredGame:
 def pack(game: Game) -> StoredGame:
     """`game` in rows. `unpack` gives it back to the bit."""
     rows = np.empty(len(game), ROW)
-    rows["state"], rows["item"], rows["spare"] = game.state_TPF, game.items.offset[:-1], 0
+    rows["state"], rows["item"] = game.state_TPF, game.items.offset[:-1]
     for fighter in (0, 1):
         # Long loops over one fighter, and six cells at a time: all at once takes three times as long.
         rows["action"][:, fighter] = game.action_TP[:, fighter]
         rows["character"][:, fighter] = game.character_TP[:, fighter]
-        _six(rows["controller"][:, fighter])[:] = _six(np.ascontiguousarray(game.controller_TPC[:, fighter]))
+        controller = np.ascontiguousarray(game.controller_TPC[:, fighter])
+        _six(rows["controller"][:, fighter])[:] = _six(controller)
+        rows["habit"][:, fighter] = habits(controller)
     blocks = {name: getattr(game, name) for name in BLOCKS}
     return StoredGame(
         info=game.info,

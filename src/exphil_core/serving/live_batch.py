@@ -18,6 +18,7 @@ from exphil_core.features.rows import Floats, Rows, SeenItems
 from exphil_core.melee.stages import BY_INTERNAL
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.game import NO_ACTION
+from exphil_core.replays.habits import Habits
 from exphil_core.replays.items import ItemRows, no_items
 from exphil_core.serving.live_frame import FOUNTAIN, LiveFrame
 
@@ -103,9 +104,9 @@ class LiveBatch:
         }
         return LiveBatch(items=items, **arrays)
 
-    def rows(self, own: Longs, decided: Cells, features: Floats) -> Rows:
-        """Rows (n,) as the fighters `own` (n,) see them, given the controllers decided last (n, C) and character
-        features (n, P, E) in the order of the fighters."""
+    def rows(self, own: Longs, decided: Cells, habit: Habits, features: Floats) -> Rows:
+        """Rows (n,) as the fighters `own` (n,) see them, given the controllers decided last (n, C), the habits with
+        them (n,) and character features (n, P, E) in the order of the fighters."""
         own_first = (np.arange(len(self))[:, None], np.stack([own, 1 - own], axis=1))
         partners = bool((self.partner_action != NO_ACTION).any())
         items = self.items
@@ -119,6 +120,7 @@ class LiveBatch:
             action=self.action[own_first],
             character=self.character[own_first],
             decided=decided,
+            habit=habit,
             features=features[own_first],
             partner_state=self.partner_state[own_first] if partners else None,
             partner_action=self.partner_action[own_first] if partners else None,

@@ -24,6 +24,7 @@ from exphil_core.melee import FIRST_FRAME
 from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import PluginManager, load_plugins
 from exphil_core.replays.controller import NEUTRAL, PARTS, Cells
+from exphil_core.replays.habits import NO_HABIT, Habits, habit_after
 from exphil_core.serving.live_batch import LiveBatch, Longs
 from exphil_core.serving.live_frame import LiveFrame
 from exphil_core.serving.states import GameStates
@@ -75,6 +76,8 @@ class Runner:
             self._states = GameStates(self.policy.initial_state(games))
             self._warm_up()
         self._decided: Cells = np.tile(NEUTRAL, (games, 1))
+        # Without what was decided last, which may be overridden yet.
+        self._habit: Habits = np.full(games, NO_HABIT, np.uint8)
         self._last_frame = np.full(games, _NEVER)
         self._trackers = [self._new_trackers() for _ in range(games)]
 
@@ -133,7 +136,7 @@ class Runner:
         chosen = self._lanes(self.games if lanes is None else lanes)
         with torch.inference_mode():
             self._states.reset(chosen)
-        self._decided[chosen] = NEUTRAL
+        self._decided[chosen], self._habit[chosen] = NEUTRAL, NO_HABIT
         self._last_frame[chosen] = _NEVER
         if self._features:
             for lane in chosen.tolist():
@@ -157,7 +160,9 @@ class Runner:
 
     @torch.inference_mode()
     def _decide(self, batch: LiveBatch, own: Longs, lanes: Longs) -> None:
-        rows = batch.rows(own, self._decided[lanes], self._tracked(batch, lanes))
+        decided = self._decided[lanes]
+        habit = self._habit[lanes] = habit_after(self._habit[lanes], decided, batch.frame + self.delay)
+        rows = batch.rows(own, decided, habit, self._tracked(batch, lanes))
         observation = encode(rows)
         floats, ids = torch.from_numpy(observation.floats), torch.from_numpy(observation.ids)
         y_nH, state = self.policy.frame(floats, ids, self._states.take(lanes))

@@ -66,6 +66,7 @@ def seen_rows(frames: Frames, features: Sequence[Block]) -> Rows:
         action=own_first(rows["action"], own),
         character=own_first(rows["character"], own),
         decided=frames.decided,
+        habit=frames.habit,
         features=own_first(np.concatenate([none, *(blocks[f.name] for f in features)], axis=-1), own),
         partner_state=ours("partner_state_TPF"),
         partner_action=ours("partner_action_TP"),

@@ -104,10 +104,12 @@ class FrameStore:
         rows = self._rows(windows, span)
         own = np.arange(len(windows))
         controller = rows["controller"][own, :, windows.fighter]
+        habit = rows["habit"][own, :, windows.fighter]
         seen = rows[:, : windows.width]
         return Frames(
             rows=seen,
             decided=controller[:, self.delay : self.delay + windows.width],
+            habit=habit[:, self.delay : self.delay + windows.width],
             target=controller[:, 1 + self.delay :],
             counts=self._counts(windows),
             weight=self.weight[windows.game, windows.fighter],

@@ -98,6 +98,7 @@ class Frames:
 
     rows: npt.NDArray[np.void]  # (B, T) of ROW
     decided: Cells  # (B, T, 6)
+    habit: npt.NDArray[np.uint8]  # (B, T), with `decided`
     target: Cells  # (B, T, 6)
     counts: npt.NDArray[np.bool_]  # (B, T)
     weight: npt.NDArray[np.float32]  # (B,)
@@ -123,6 +124,7 @@ class Frames:
         return Frames(
             rows=taken(self.rows),
             decided=taken(self.decided),
+            habit=taken(self.habit),
             target=taken(self.target),
             counts=taken(self.counts),
             weight=self.weight[lane],
@@ -151,6 +153,7 @@ def joined(parts: Sequence[Frames]) -> Frames:
             for name in (
                 "rows",
                 "decided",
+                "habit",
                 "target",
                 "counts",
                 "weight",
