@@ -59,6 +59,9 @@ class Collector:
         self.games.clear()
         return done()
 
+    def looked_again(self) -> Collector:
+        return self
+
 
 class Crash(Collector):
     """Ends its process on the first game that is longer than the others, as a crash in the parser would."""
@@ -67,6 +70,19 @@ class Crash(Collector):
         if facts.file.endswith("bad.slp"):
             os._exit(3)
         return super().wants(facts)
+
+
+@attrs.define
+class CrashUnlessTold(Crash):
+    """Knows better when it has looked again."""
+
+    told: bool = False
+
+    def wants(self, facts: FileFacts) -> bool:
+        return True if self.told else super().wants(facts)
+
+    def looked_again(self) -> Collector:
+        return attrs.evolve(self, told=True)
 
 
 class FullDisk(Collector):
@@ -195,6 +211,18 @@ def test_a_process_that_dies_costs_the_file_that_it_died_of(
     assert len(list((tmp_path / "games").iterdir())) == len(files) - 1
     # It may have been innocent: nothing is kept of it.
     assert index.facts(files[-1]) is None
+
+
+def test_who_takes_over_knows_what_the_dead_one_made_durable(demo_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "games").mkdir()
+    games = sorted(demo_folder.glob("*.slp"))
+    for name in ("first bad.slp", "second bad.slp"):
+        (tmp_path / name).write_bytes(games.pop().read_bytes() + b"\0")
+    job = tuple(ReplayFile.on_disk(tmp_path / name) for name in ("first bad.slp", "second bad.slp"))
+    sink = CrashUnlessTold(str(tmp_path / "games"))
+    chunks = list(workers.look_into_with(1, [job], sink, "last"))
+    reasons = [facts.reason for chunk in chunks for _, facts in chunk]
+    assert reasons == ["unreadable: the reader died of it (exit status 3)", None]
 
 
 def test_a_script_without_a_main_guard_reads_in_its_own_process(demo_folder: Path, tmp_path: Path) -> None:

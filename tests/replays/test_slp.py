@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import struct
 from pathlib import Path
 
@@ -67,6 +68,24 @@ def test_a_file_that_is_no_replay_has_a_reason(tmp_path: Path, content: bytes) -
     path.write_bytes(content)
     with pytest.raises(ReplayError):
         read_game(path)
+
+
+def test_what_is_something_else_is_called_that(tmp_path: Path) -> None:
+    path = tmp_path / "x.slp"
+    path.write_bytes(b"\x89PNG and so on, for a while")
+    with pytest.raises(ReplayError, match=r"^unreadable: not a Slippi replay$"):
+        read_game(path)
+
+
+def test_an_interrupt_within_the_parser_is_one(demo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """peppi calls Python's `json`, in which Ctrl-C is then raised, and makes an OSError of it."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(json, "loads", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        read_game(min(demo_folder.glob("*.slp")))
 
 
 def test_a_cut_replay_is_refused_or_read(demo_folder: Path, tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def _read(
                 for file, _ in chunk:
                     left.pop(file, None)
             return
+        sink = sink.looked_again() if sink else None
     look_into(plan(tuple(left), 1), record, sink, rollback)
 
 

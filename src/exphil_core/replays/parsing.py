@@ -13,6 +13,9 @@ from exphil_core.errors import ReplayError
 from exphil_core.replays.repair import as_3_7, panics, undone, whole_frames
 from exphil_core.replays.stream import Stream, open_stream
 
+# What peppi says of bytes that don't begin as a replay does: `{U\x03raw[$U#l`, in UBJSON.
+_NO_REPLAY = "invalid data: expected: [123, 85, 3, 114, 97, 119"
+
 
 def parse_replay(content: bytes, stream: Stream | None, path: Path | None = None) -> Any:
     """peppi's `start`, `frames`, `end` and `metadata` of a replay with these bytes and, where it has one, this event
@@ -47,7 +50,8 @@ def _is_text(path: Path) -> bool:
 
 
 def parse(path: str | Path) -> Any:
-    """peppi's struct arrays of the file at `path`. Raises ReplayError where it can't be parsed."""
+    """peppi's struct arrays of the file at `path`. Raises ReplayError where it can't be parsed, and KeyboardInterrupt
+    also where that came while Python's code ran in there (its `json`), of which peppi makes an OSError."""
     from peppi_py import _peppi
 
     try:
@@ -56,6 +60,8 @@ def parse(path: str | Path) -> Any:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
+        if str(error).startswith(KeyboardInterrupt.__name__):
+            raise KeyboardInterrupt from None
         # A panic of the Rust code arrives as pyo3_runtime.PanicException, which is no Exception.
         raise ReplayError(f"unreadable: {_brief(error)}") from None
 
@@ -91,5 +97,7 @@ def _silenced_stderr() -> Iterator[None]:
 
 def _brief(error: BaseException) -> str:
     text = " ".join(str(error).split())
+    if text.startswith(_NO_REPLAY):
+        return "not a Slippi replay"
     kind = "the parser panicked: " if type(error).__name__ == "PanicException" else ""
     return f"{kind}{text[:120]}"

@@ -54,6 +54,10 @@ class GameSink(Protocol):
         `add` takes meanwhile belongs to the next flush."""
         ...
 
+    def looked_again(self) -> GameSink:
+        """The same, knowing what other processes have made durable since: one that died may not have said so."""
+        ...
+
 
 @attrs.define(eq=False)
 class _Outbox:
@@ -249,7 +253,7 @@ def look_into_with(
                         waiting.appendleft(tuple(worker.left))
                     crew.remove(worker)
                     if waiting:
-                        crew.append(_Worker(sink, rollback))
+                        crew.append(_Worker(sink.looked_again() if sink else None, rollback))
                         crew[-1].give(waiting.popleft())
                 elif not worker.left and waiting:
                     worker.give(waiting.popleft())
