@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -30,6 +31,15 @@ class ReplayError(ExphilError):
     """A replay file that can't be used; the message is the reason, without the file's name."""
 
 
+# Control characters, what else breaks or turns lines, and bytes that are no UTF-8.
+_NOT_FOR_SCREENS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def one_line(text: str) -> str:
+    """`text` as it can stand in a line: a newline becomes `\\n`, and so on."""
+    return _NOT_FOR_SCREENS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """' (did you mean "x"?)' for the nearest of `known`, or ''."""
     near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
@@ -40,4 +50,4 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> 
     """The error for an unknown `name`: the nearest known one, else all of them."""
     choices = sorted(known)
     suggestion = did_you_mean(name, choices) or f" (there are: {', '.join(choices) or 'none'})"
-    return UnknownName(f'unknown {kind} "{name}"{suggestion}{hint}')
+    return UnknownName(f'unknown {kind} "{one_line(name)}"{suggestion}{hint}')

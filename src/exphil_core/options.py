@@ -11,12 +11,15 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, time
 from typing import Any
 
 import attrs
 
+from exphil_core.errors import one_line
+
 METADATA_KEY = "exphil"
+_LONGEST_SHOWN = 80
 
 
 @attrs.frozen(kw_only=True)
@@ -58,7 +61,19 @@ class SettingProblem:
 
 
 def _shown(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    """`value` in one short line."""
+    if isinstance(value, str):
+        return f'"{_short(one_line(value))}"'
+    return value.isoformat() if isinstance(value, (date, time)) else _short(repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def _shown_name(name: str) -> str:
+    """A setting's name as it is, or in quotes if it looks like none."""
+    return name if re.fullmatch(r"[\w.-]{1,80}", name) else _shown(name)
 
 
 def option(
@@ -202,13 +217,20 @@ def from_text(text: str, kind: Any, parse: Callable[[str], Any] | None = None) -
     return _scalar_from_text(text, kind)
 
 
-def _check_texts(value: Any) -> None:
+def _as_text(value: Any, kind: Any, info: OptionInfo | None) -> Any:
+    """The text of a whole number or of TOML's own date, where a text of some form is wanted: ``save_every = 500``
+    and ``since = 2024-01-31`` say what they mean."""
+    formed = info is not None and (info.parse or info.rule) and _split_optional(kind)[0] is str
+    if not formed or isinstance(value, bool) or not isinstance(value, (int, date)):
+        return value
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _text_problem(value: Any) -> str | None:
     """An empty text is an unset shell variable more often than a wish; NUL is in no name of a file."""
-    for element in value if isinstance(value, tuple) else (value,):
-        if isinstance(element, str) and not element.strip():
-            raise ValueError("is empty")
-        if isinstance(element, str) and "\0" in element:
-            raise ValueError("holds a NUL character")
+    if isinstance(value, str) and not value.strip():
+        return "is empty"
+    return "holds a NUL character" if isinstance(value, str) and "\0" in value else None
 
 
 def rule_problem(value: Any, rule: Rule | None) -> str | None:
@@ -222,6 +244,13 @@ def rule_problem(value: Any, rule: Rule | None) -> str | None:
             near = difflib.get_close_matches(str(element).lower(), rule.choices, n=1)
             return f"must be {rule.says}" + (f' (did you mean "{near[0]}"?)' if near else "")
     return None
+
+
+def _problem(value: Any, rule: Rule | None) -> tuple[Any, str] | None:
+    """What of `value` is wrong, the element that is or all of it, and why; None if nothing is."""
+    parts = value if isinstance(value, tuple) and value else (value,)
+    found = ((part, _text_problem(part) or rule_problem(part, rule)) for part in parts)
+    return next(((part, reason) for part, reason in found if reason), None)
 
 
 def check_values(
@@ -242,20 +271,21 @@ def check_values(
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f'is not a setting (did you mean "{near[0]}"?)' if near else "is not a setting"
+            path = f"{prefix}{_shown_name(name)}"
             problems.append(SettingProblem(path=path, value=value, reason=hint))
             continue
         info = info_of(known[name])
         try:
-            if isinstance(value, str) and (texts or (info and info.parse)):
-                value = from_text(value, kinds[name], info.parse if info else None)
-            value = structured(value, kinds[name])
-            _check_texts(value)
+            given = _as_text(value, kinds[name], info)
+            if isinstance(given, str) and (texts or (info and info.parse)):
+                given = from_text(given, kinds[name], info.parse if info else None)
+            checked = structured(given, kinds[name])
         except ValueError as error:
             problems.append(SettingProblem(path=path, value=value, reason=str(error)))
             continue
-        broken = rule_problem(value, info.rule if info else None)
-        if broken:
-            problems.append(SettingProblem(path=path, value=value, reason=broken))
+        wrong = _problem(checked, info.rule if info else None)
+        if wrong:
+            problems.append(SettingProblem(path=path, value=wrong[0], reason=wrong[1]))
         else:
-            good[name] = value
+            good[name] = checked
     return good, problems

@@ -5,8 +5,10 @@ cattrs' default converter would turn each of these into something else without a
 
 from __future__ import annotations
 
+import collections.abc
 import math
 import typing
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -44,6 +46,10 @@ def _is_row(kind: Any) -> bool:
     return typing.get_origin(kind) is tuple
 
 
+def _is_table(kind: Any) -> bool:
+    return (typing.get_origin(kind) or kind) in (dict, collections.abc.Mapping)
+
+
 @cache
 def converter() -> cattrs.Converter:
     """The one converter of the package, for settings and for what stands in JSON files."""
@@ -57,7 +63,14 @@ def converter() -> cattrs.Converter:
         item = typing.get_args(kind)[0]
         return tuple(strict.structure(element, item) for element in value)
 
+    def table(value: Any, kind: Any) -> dict[Any, Any]:
+        if not isinstance(value, Mapping):
+            raise ValueError("is not a table of names and values")
+        name, item = typing.get_args(kind) or (Any, Any)
+        return {strict.structure(key, name): strict.structure(each, item) for key, each in value.items()}
+
     strict.register_structure_hook_func(_is_row, row)
+    strict.register_structure_hook_func(_is_table, table)
     return strict
 
 

@@ -194,6 +194,64 @@ def test_a_bad_settings_file_is_named(tmp_path: Path, name: str, content: str, s
         read_settings(path)
 
 
+def problems_of(manager: PluginManager, path: Path) -> tuple[str, ...]:
+    with pytest.raises(InvalidSettings) as caught:
+        resolve(manager, layers=[read_settings(path).layer])
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("name", ["backbone_options", "log_options"])
+@pytest.mark.parametrize(
+    ("value", "shown"), [("3", "3"), ('"d=3"', '"d=3"'), ("[1]", "[1]"), ("true", "True")]
+)
+def test_what_is_no_table_is_told_beside_all_else(
+    manager: PluginManager, tmp_path: Path, name: str, value: str, shown: str
+) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(f"epochs = 0\n{name} = {value}\n")
+    assert problems_of(manager, path) == (
+        "epochs: 0 must be at least 1 (file x.toml)",
+        f"{name}: {shown} is not a table of names and values (file x.toml)",
+    )
+
+
+def test_toml_s_own_numbers_and_dates_are_taken_where_a_text_of_that_form_is_wanted(
+    manager: PluginManager, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text("save_every = 500\nsince = 2024-01-31\n")
+    config = resolve(manager, layers=[read_settings(path).layer]).config
+    assert (config.save_every, config.since) == ("500", "2024-01-31")
+    path.write_text("save_every = 0\nsince = 2024-01-31T10:00:00\ncharacter = 3\n")
+    assert problems_of(manager, path) == (
+        'save_every: "0" must be a number of steps, as in 500, or a time, as in 10m (file x.toml)',
+        "since: 2024-01-31T10:00:00 is not a date such as 2024-01-31 (file x.toml)",
+        "character: 3 is not a text (file x.toml)",
+    )
+
+
+@pytest.mark.parametrize(("name", "content"), [("x.toml", "epochs = 3"), ("x.json", '{"epochs": 3}')])
+def test_a_byte_order_mark_is_no_part_of_the_settings(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    assert read_settings(tmp_path / name).layer.values == {"epochs": 3}
+
+
+def test_the_tag_that_is_wrong_is_named(manager: PluginManager) -> None:
+    with pytest.raises(InvalidSettings, match=r'^tags: "b c" must be 1 to 64 characters'):
+        resolve(manager, layers=[Layer("file x.toml", {"tags": ["a", "b c", "d"]})])
+
+
+def test_a_file_of_something_else_gives_short_lines(manager: PluginManager, tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    path.write_text(json.dumps({"models": [{"id": "gru"}] * 999, "a\nb": "c\nd", "": 3}))
+    models, broken, empty = problems_of(manager, path)
+    assert models.startswith("models: [{'id': 'gru'}, ")
+    assert models.endswith("… is not a setting (file registry.json)")
+    assert len(models) < 140
+    assert broken == r'"a\nb": "c\nd" is not a setting (file registry.json)'
+    assert empty == '"": 3 is not a setting (file registry.json)'
+
+
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExphilError, match="there is no file"):
         read_settings(tmp_path / "gone.toml")

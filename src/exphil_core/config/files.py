@@ -46,7 +46,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: settings are read from {' or '.join(SUFFIXES)} files")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors put a BOM first
     except FileNotFoundError:
         raise ExphilError(f'there is no file "{path}"') from None
     except UnicodeDecodeError:
