@@ -176,6 +176,18 @@ def test_import_and_restore(models, tmp_path, exphil):
     assert exphil("registry", "import", tmp_path / "none", "--checkpoints", target)[0] == 1
 
 
+def test_an_import_that_leaves_one_out_says_so_with_exit_status_1(models, tmp_path, exphil):
+    (models / "gru_1.safetensors").write_bytes(b"0")
+    arguments = ("registry", "import", models, "--checkpoints", tmp_path / "new")
+    status, out, err = exphil(*arguments)
+    assert (status, out.count("imported ")) == (1, 2)
+    assert err == (
+        "exphil: left out: gru_1: gru_1.safetensors is damaged or was changed: its SHA-256 is not the recorded one\n"
+    )
+    status, out, err = exphil(*arguments, "--json")
+    assert (status, len(json.loads(out)["left_out"]), err) == (1, 1, "")
+
+
 def test_prune_prints_the_plan_then_acts(models, exphil):
     before = sorted(path.name for path in models.rglob("*"))
     status, out, _ = exphil("prune", "--keep-best", 1, "--checkpoints", models, "--dry-run")

@@ -13,7 +13,7 @@ from exphil_core.checkpoints.importing import import_models
 from exphil_core.checkpoints.registry import Registry
 from exphil_core.checkpoints.registry_file import RegistryError
 from exphil_core.checkpoints.verify import verify
-from exphil_core.errors import ExphilError, UnknownName
+from exphil_core.errors import UnknownName
 
 
 @pytest.fixture
@@ -139,12 +139,25 @@ def test_a_folder_without_models_and_the_own_folder_are_refused(folder, fakes, t
             import_models(Registry(folder), inside)
 
 
-def test_a_damaged_model_is_refused_and_leaves_no_trace(folder, fakes, source):
-    (source / "fox" / "b.safetensors").write_bytes(b"0")
-    with pytest.raises(RegistryError, match="is damaged"):
-        import_models(Registry(folder), source)
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"0", "fox/b.safetensors is damaged or was changed: its SHA-256 is not the recorded one"),
+        (None, "fox/b.safetensors is missing"),
+    ],
+)
+def test_a_damaged_model_is_left_out_without_a_trace_and_the_others_come(
+    folder, fakes, source, content, reason
+):
+    fakes.model(source, "fox/c", parent_model="fox_b", created_at="2026-01-21T00:00:00Z")
+    weights = source / "fox" / "b.safetensors"
+    weights.unlink() if content is None else weights.write_bytes(content)
+    result = import_models(Registry(folder), source)
+    assert result.left_out == (f"left out: fox_b: {reason}",)
+    assert result.skipped == ()
     registry = Registry(folder)
-    assert "fox_b" not in {entry.id for entry in registry.models()}
+    assert {entry.id for entry in registry.models()} == {"c", "fox_a", "fox_c"}
+    assert registry.get("fox_c").parent_model == "fox_b"
     assert not [name for name in fakes.model_files(folder) if "b" in name.split("/")[-1][:1]]
     assert verify(registry) == []
 
@@ -153,8 +166,8 @@ def test_links_in_the_source_are_not_followed(folder, fakes, source, tmp_path):
     (tmp_path / "secret").write_bytes(b"secret")
     (source / "fox" / "a.safetensors").unlink()
     (source / "fox" / "a.safetensors").symlink_to(tmp_path / "secret")
-    with pytest.raises(ExphilError, match="symbolic link"):
-        import_models(Registry(folder), source)
+    (line,) = import_models(Registry(folder), source).left_out
+    assert "symbolic link" in line
     assert b"secret" not in fakes.tree(folder).values()
 
 
@@ -162,7 +175,7 @@ def test_a_config_file_that_cannot_be_read_is_named_and_the_others_come(folder, 
     (source / "torn_config.json").write_text("{")
     result = import_models(Registry(folder), source)
     assert len(result.imported) == 3
-    assert "torn_config.json" in result.skipped[0]
+    assert "torn_config.json" in result.left_out[0]
 
 
 def test_an_import_of_an_import_is_the_same_model(folder, fakes, source, tmp_path):

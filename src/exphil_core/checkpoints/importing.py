@@ -1,6 +1,7 @@
 """Models from elsewhere: another checkpoints folder, or single files without any record.
 
-Sources are only read. Files are copied under a free name, and what arrives must have the recorded SHA-256.
+Sources are only read. Files are copied under a free name, and what arrives must have the recorded SHA-256. A damaged
+model keeps none of the others away.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from exphil_core.checkpoints.naming import claim
 from exphil_core.checkpoints.paths import ARCHIVE, identity, inside, stem_problem
 from exphil_core.checkpoints.registry import Registry
 from exphil_core.checkpoints.registry_file import RegistryError, scan
-from exphil_core.checkpoints.verify import file_sha256
+from exphil_core.checkpoints.verify import file_sha256, tensor_problems
 
 _BLOCK = 2**20
 _MAX_HEADER = 100 * 2**20  # as safetensors itself allows
@@ -40,10 +41,12 @@ class Source:
 
 @attrs.frozen(kw_only=True)
 class ImportResult:
-    """What was imported, as registered here, and a line for each model that wasn't."""
+    """What was imported, as registered here, and a line for each model that wasn't: those `skipped` are registered
+    already, something is wrong with those `left_out`."""
 
     imported: tuple[ModelEntry, ...]
     skipped: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def import_models(
@@ -60,15 +63,18 @@ def import_models(
     temporal matters to files without any record.
     """
     parent_entry = registry.get(parent) if parent is not None else None
-    sources, skipped = _sources(source, registry.folder, temporal_backbones)
+    sources, left_out = _sources(source, registry.folder, temporal_backbones)
     known = {entry.sha256["weights"]: entry for entry in registry.models() if "weights" in entry.sha256}
     fresh: list[Source] = []
+    skipped: list[str] = []
     for each in sources:
         twin = known.get(each.entry.sha256.get("weights", ""))
-        if twin is None:
-            fresh.append(each)
-        else:
+        if twin is not None:
             skipped.append(f"{each.entry.id}: registered already as {twin.id}")
+        elif problems := list(tensor_problems(each.folder, each.entry)):
+            left_out.append(f"left out: {each.entry.id}: {', '.join(problems)}")
+        else:
+            fresh.append(each)
 
     registry.folder.mkdir(parents=True, exist_ok=True)
     with registry.lock():
@@ -84,7 +90,7 @@ def import_models(
     finally:
         for stem in stems[len(imported) :]:
             _discard(registry.folder, stem)
-    return ImportResult(imported=tuple(imported), skipped=tuple(skipped))
+    return ImportResult(imported=tuple(imported), skipped=tuple(skipped), left_out=tuple(left_out))
 
 
 def _adapted(
@@ -138,11 +144,11 @@ def _sources(source: Path, own: Path, temporal: Collection[str]) -> tuple[list[S
         raise RegistryError(f"{source} is in the registry's own folder; run `exphil registry rebuild`")
     if not source.is_dir():
         return [_single(source, temporal)], []
-    models, skipped = scan(source)
+    models, left_out = scan(source)
     if not models:
-        reasons = "".join(f"\n{line}" for line in skipped)
+        reasons = "".join(f"\n{line}" for line in left_out)
         raise RegistryError(f"{source} has no model with a config file; name a .safetensors file{reasons}")
-    return [_recorded(source, entry) for entry in models.values()], skipped
+    return [_recorded(source, entry) for entry in models.values()], left_out
 
 
 def _recorded(folder: Path, entry: ModelEntry) -> Source:

@@ -55,10 +55,15 @@ def _left_over(folder: Path, registered: set[str]) -> Iterator[Finding]:
             yield Finding(None, f"{names}: left by a run that was cut off; no model, safe to delete")
 
 
-def _problems(folder: Path, entry: ModelEntry) -> Iterator[str]:
+def tensor_problems(folder: Path, entry: ModelEntry) -> Iterator[str]:
+    """What is wrong with the files of a model's tensors; reads them."""
     for kind, relative in (("weights", entry.path), ("policy", entry.policy_path)):
         if relative is not None:
             yield from _file_problems(folder, relative, entry.sha256.get(kind))
+
+
+def _problems(folder: Path, entry: ModelEntry) -> Iterator[str]:
+    yield from tensor_problems(folder, entry)
     try:
         told = read_entry(folder, entry.config_path)
     except FileNotFoundError:

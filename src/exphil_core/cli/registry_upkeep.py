@@ -74,6 +74,8 @@ def import_from(
 ) -> None:
     """Copy models from PATH, another checkpoints folder or a model's .safetensors file, and register them.
 
+    Damaged ones are left out; exit status 1 then.
+
     \b
     Example:
       exphil registry import ~/old/checkpoints
@@ -85,9 +87,13 @@ def import_from(
     temporal = {entry.spec.name for entry in backbones if entry.spec.temporal}
     result = import_models(open_registry(folder), path.expanduser(), training_type, parent, temporal)
     if as_json:
-        print_json({"imported": [entry.id for entry in result.imported], "skipped": list(result.skipped)})
-        return
-    for line in result.skipped:
-        click.echo(f"skipped {line}")
-    for entry in result.imported:
-        click.echo(f"imported {entry.id}")
+        told = {"skipped": list(result.skipped), "left_out": list(result.left_out)}
+        print_json({"imported": [entry.id for entry in result.imported], **told})
+    else:
+        for line in result.skipped:
+            click.echo(f"skipped {line}")
+        for entry in result.imported:
+            click.echo(f"imported {entry.id}")
+        for line in result.left_out:
+            click.echo(f"exphil: {line}", err=True)
+    ctx.exit(1 if result.left_out else 0)
