@@ -148,7 +148,36 @@ def test_unusual_windows_are_warned_of(manager: PluginManager, window: str, warn
     warnings = resolve(manager, flags={"window_size": window}).warnings
     assert bool(warnings) == bool(warned)
     assert all(warned in warning for warning in warnings)
-    assert not resolve(manager, flags={"window_size": window, "backbone": "mlp"}).warnings
+    (idle,) = resolve(manager, flags={"window_size": window, "backbone": "mlp"}).warnings
+    assert idle == "window_size does nothing without a backbone that remembers"
+
+
+@pytest.mark.parametrize(
+    ("flags", "needed", "says"),
+    [
+        ({"patience": "3"}, {"early_stopping": True}, "patience does nothing without --early-stopping"),
+        ({"bump": "major"}, {"naming": "semver"}, "bump does nothing without a naming scheme with versions"),
+        (
+            {"allow_new_features": True},
+            {"from_checkpoint": "x"},
+            "allow_new_features does nothing without --from-checkpoint",
+        ),
+        (
+            {"log_options": {"tensorboard.folder": "x"}},
+            {"log_to": ("tensorboard",)},
+            "log_options of tensorboard do nothing without --log-to tensorboard",
+        ),
+    ],
+    ids=lambda value: "",
+)
+def test_a_flag_that_does_nothing_is_warned_of(
+    manager: PluginManager, flags: dict[str, Any], needed: dict[str, Any], says: str
+) -> None:
+    (warning,) = resolve(manager, flags=flags).warnings
+    assert warning.startswith(says)
+    assert resolve(manager, flags={**flags, **needed}).warnings == ()
+    # A model's config file says everything.
+    assert resolve(manager, layers=[Layer("file x.json", {"patience": 3})]).warnings == ()
 
 
 SETTINGS: dict[str, Any] = {"epochs": 3, "hidden_sizes": [16, 8], "max_files": None, "drop_idle": False}

@@ -87,13 +87,14 @@ def test_a_policy_file_alone_is_enough_and_less_is_not(
 def test_the_command_takes_its_settings_from_the_parent_and_refuses_others(
     small_run: Run, demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parent = small_run(backbone="mamba", hidden_sizes="8,8", delay="3", batch_size="8")
+    parent = small_run(backbone="mamba", hidden_sizes="8,8", delay="3", batch_size="8", character="fox")
     words = ["train", "--replays", str(demo_folder), "--checkpoints", str(parent.folder), "--max-steps", "2"]
     words += ["--from-checkpoint", parent.entry.id, "--epochs", "1", "--progress", "plain"]
     assert exphil(words) == 0
     said = capsys.readouterr()
     assert f"backbone = mamba  (model {parent.entry.id})" in said.err
     assert f"delay = 3  (model {parent.entry.id})" in said.err
+    assert f"character = fox  (model {parent.entry.id})" in said.err
     assert exphil([*words, "--backbone", "gru", "--hidden-sizes", "16"]) != 0
     err = capsys.readouterr().err
     assert f"backbone: 'gru' (flag), but {parent.entry.id} has 'mamba'" in err
@@ -175,3 +176,27 @@ def test_damaged_files_of_the_parent_are_named_before_anything_is_read(small_run
     ):
         config.write_text(json.dumps(changed))
         assert "does not say what the model sees" in refused(parent.entry.id)
+
+
+def test_a_policy_whose_bytes_have_changed_is_not_taken(
+    small_run: Run, demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = small_run()
+    policy = model.folder / f"{model.entry.id}_policy.safetensors"
+    alone = tmp_path / "alone_policy.safetensors"
+    content = bytearray(policy.read_bytes())
+    content[-5] ^= 64
+    for path in (policy, alone):
+        path.write_bytes(content)
+    here = ["--checkpoints", str(model.folder)]
+    for name in (model.entry.id, str(policy)):
+        for words in (
+            ["export", name, "--to", "umi", "--out", str(tmp_path / "bot"), *here],
+            ["play", name, "--sandbox", "--games", "1", *here],
+            ["eval", name, "--replays", str(demo_folder), *here],
+        ):
+            assert exphil(words) == 1, words
+            assert "damaged or changed: its SHA-256 is not the recorded one" in capsys.readouterr().err, words
+    assert not (tmp_path / "bot").exists()
+    # Of a file that nobody recorded, nothing can be said.
+    assert exphil(["export", str(alone), "--to", "umi", "--out", str(tmp_path / "bot")]) == 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import attrs
 
+from exphil_core.checkpoints.config_file import read_entry
 from exphil_core.checkpoints.entry import ModelEntry
-from exphil_core.checkpoints.files import POLICY, sibling, stem_of
+from exphil_core.checkpoints.files import CONFIG, POLICY, sibling, stem_of
 from exphil_core.checkpoints.registry import Registry
+from exphil_core.checkpoints.verify import file_sha256
 from exphil_core.errors import ExphilError, UnknownName, UsageError
 from exphil_core.replays.sources import expanded
 
@@ -53,10 +56,11 @@ def find_model(wanted: str, checkpoints: str | Path, flag: str = "") -> FoundMod
 
 def find_policy(wanted: str, checkpoints: Path) -> Path:
     """The `…_policy.safetensors` of the model `wanted`, which is found as by `find_model`. Raises ExphilError where
-    there is none."""
+    there is none, or if its bytes are others than were recorded."""
     found = find_model(wanted, checkpoints)
     path = found.file(POLICY)
     if path.is_file():
+        _refuse_damaged(found, path)
         return path
     if found.entry is None:
         raise ExphilError(f"{wanted}: no policy; give a model's id, or the file that ends in {POLICY}")
@@ -65,3 +69,15 @@ def find_policy(wanted: str, checkpoints: Path) -> Path:
     raise ExphilError(
         f"{found.entry.id}: its policy {path} is gone; `exphil registry verify` says what else is"
     )
+
+
+def _refuse_damaged(found: FoundModel, policy: Path) -> None:
+    """Raise ExphilError if the registry, or the config file beside it, recorded other bytes. A policy file alone is
+    taken as it is."""
+    entry = found.entry
+    if entry is None:
+        with contextlib.suppress(ExphilError, OSError):
+            entry = read_entry(found.folder, sibling(found.stem, CONFIG))
+    recorded = entry.sha256.get("policy") if entry is not None else None
+    if recorded is not None and file_sha256(policy) != recorded:
+        raise ExphilError(f"{policy}: damaged or changed: its SHA-256 is not the recorded one")

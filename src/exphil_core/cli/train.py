@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -212,12 +213,12 @@ def _told_unfinished(run: UnfinishedRun) -> None:
     if run.state is None:
         click.echo("exphil: no step had been done; nothing was kept", err=True)
     else:
-        click.echo(f"go on:  exphil train --resume {run.state}")
+        click.echo(f"go on:  exphil train --resume {shlex.quote(str(run.state))}")
     if run.state is not None and run.outcome.best is not None:
         done, best = len(run.outcome.history), run.outcome.best
         click.echo(
             f"or keep epoch {best.epoch} (val_loss {best.validation.val_loss:.4f}) as it is:  "
-            f"exphil train --resume {run.state} --epochs {done}"
+            f"exphil train --resume {shlex.quote(str(run.state))} --epochs {done}"
         )
 
 
@@ -233,7 +234,7 @@ def _told(trained: TrainedModel, reporter: Reporter) -> None:
         f"frames (repeat baseline {score.baseline_repeat:.4f}, marginal {score.baseline_marginal:.4f})"
     )
     click.echo(f"registered {entry.id} in {trained.folder}")
-    click.echo(f"see it: exphil registry show {entry.id} --checkpoints {trained.folder}")
+    click.echo(f"see it: exphil registry show {entry.id} --checkpoints {shlex.quote(str(trained.folder))}")
 
 
 def _with_demo_replays(run: ResolvedConfig, reporter: Reporter, team: Team) -> ResolvedConfig:

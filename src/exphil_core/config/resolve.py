@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from exphil_core.config.loggers import logger_settings
+from exphil_core.config.loggers import NOWHERE, logger_settings
 from exphil_core.config.presets import Layer, preset_layers
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import UnknownName, UsageError, unknown_name
@@ -21,6 +21,8 @@ from exphil_core.specs import BackboneSpec
 
 DEFAULT_BATCH = {True: 32, False: 1024}  # windows of a temporal run, frames of another
 LONG_WINDOW, SHORT_WINDOW = 120, 30
+# Origin of what stands on the command line.
+FLAG = "flag"
 
 
 class InvalidSettings(UsageError):
@@ -62,7 +64,7 @@ def resolve(
         except UsageError as error:
             problems.append(str(error))
     stack += [(layer, False) for layer in layers]
-    stack += [(Layer("flag", {name: value}), True) for name, value in (flags or {}).items()]
+    stack += [(Layer(FLAG, {name: value}), True) for name, value in (flags or {}).items()]
 
     values: dict[str, Any] = {}
     origins = {field.name: "default" for field in attrs.fields(TrainConfig)}
@@ -77,6 +79,7 @@ def resolve(
     config = _names(manager, config, problems)
     if backbone is not None:
         config = _follow_backbone(config, backbone, origins, problems)
+    asked = config
     log_to, log_options, found = logger_settings(manager, config.log_to, config.log_options)
     config = attrs.evolve(config, log_to=log_to, log_options=log_options)
     problems += found
@@ -87,7 +90,7 @@ def resolve(
         origins=origins,
         preset=preset,
         backbone=backbone,
-        warnings=tuple(_warnings(config)),
+        warnings=(*_warnings(config), *_without_effect(manager, asked, origins)),
     )
 
 
@@ -164,6 +167,24 @@ def _follow_backbone(
             good = {"window_size": config.window_size, **good}
         config = attrs.evolve(config, backbone_options=good)
     return attrs.evolve(config, backbone=backbone.name)
+
+
+def _without_effect(manager: PluginManager, config: TrainConfig, origins: Mapping[str, str]) -> Iterator[str]:
+    """Flags that nothing looks at as the other settings are. Files say everything, a model's above all."""
+    pattern = manager.get("exphil_naming_schemes", config.naming).spec.pattern
+    idle = {
+        "patience": (not config.early_stopping, "--early-stopping"),
+        "bump": ("{major" not in pattern, "a naming scheme with versions, as --naming semver"),
+        "allow_new_features": (config.from_checkpoint is None, "--from-checkpoint"),
+        "window_size": (not config.temporal, "a backbone that remembers"),
+    }
+    for name, (is_idle, needs) in idle.items():
+        if is_idle and origins[name] == FLAG:
+            yield f"{name} does nothing without {needs}"
+    if origins["log_options"] == FLAG and config.log_to != (NOWHERE,):
+        loggers = dict.fromkeys(key.partition(".")[0] for key in config.log_options)
+        for logger in [name for name in loggers if name not in config.log_to]:
+            yield f"log_options of {logger} do nothing without --log-to {logger}"
 
 
 def _warnings(config: TrainConfig) -> list[str]:

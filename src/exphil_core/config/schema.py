@@ -175,7 +175,8 @@ class TrainConfig:
         None,
         group=MODEL,
         default_text="random weights",
-        help="Start from the weights of this model: its id, or any of its files. Its settings are the defaults.",
+        help="Start from the weights of this model: its id, or any of its files. Its network's settings and its "
+        "character are the defaults.",
     )
     allow_new_features: bool = option(
         False,

@@ -9,6 +9,7 @@ import attrs
 
 from exphil_core.checkpoints.config_file import read_document
 from exphil_core.checkpoints.files import POLICY, stem_of
+from exphil_core.checkpoints.find_model import find_policy
 from exphil_core.checkpoints.needs import needed_features
 from exphil_core.checkpoints.registry import Registry
 from exphil_core.checkpoints.store import load_policy, read_description
@@ -49,7 +50,10 @@ def open_model(wanted: str, checkpoints: str, manager: PluginManager, warn: Warn
     found = find_checkpoint(wanted, checkpoints, flag="")
     source = found.tensors_from
     file = source.with_name(f"{stem_of(source.name) or source.name}{POLICY}")
-    loaded = _from_policy(file, manager) if file.is_file() else _from_weights(found, wanted, manager)
+    if file.is_file():
+        loaded = _from_policy(find_policy(str(file), Path(checkpoints)), manager)
+    else:
+        loaded = _from_weights(found, wanted, manager)
     policy, features, delay = loaded
     return EvalModel(
         facts=ModelFacts(

@@ -60,8 +60,9 @@ class Checkpoint:
         return {name.removeprefix(prefix): part for name, part in saved.items() if name.startswith(prefix)}
 
     def layer(self) -> Layer:
-        """Its settings, below preset, file and flags."""
-        return Layer(f"model {self.parent.id}", dict(self.settings))
+        """Its settings and its character, below preset, file and flags."""
+        character = {name: self.config[name] for name in ("character",) if self.config.get(name)}
+        return Layer(f"model {self.parent.id}", {**self.settings, **character})
 
 
 def find_checkpoint(wanted: str, checkpoints: str, flag: str = "--from-checkpoint ") -> Checkpoint:
