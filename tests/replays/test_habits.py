@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
-from exphil_core.melee.controller import BUTTONS, SAME_USE
+from exphil_core.melee.controller import BUTTONS, TWINS
 from exphil_core.replays.controller import NEUTRAL
 from exphil_core.replays.habits import HABIT_VALUES, NO_HABIT, habit_after, habits
 
@@ -31,7 +31,7 @@ def test_it_is_the_button_used_last(before: list[int], played: list[int]) -> Non
     step, last = np.full(1, NO_HABIT, np.uint8), [0, 0]
     for at, chord in enumerate(waiting + played):
         held = {name for bit, name in enumerate(BUTTONS) if chord >> bit & 1}
-        for pair, names in enumerate(SAME_USE):
+        for pair, names in enumerate(TWINS):
             used = held & set(names)
             if at >= FIRST_ROW and len(used) == 1:
                 last[pair] = 1 if names[0] in used else -1

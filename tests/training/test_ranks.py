@@ -36,8 +36,8 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals"
 EVERYTHING = {
     "epochs": "2", "window_size": "100", "batch_size": "7", "max_steps": None, "mirror": "0.5", "ema": "0.9",
     "accumulate": "2", "early_stopping": True, "mask_dropout": "0.2", "controller_dropout": "0.2",
-    "identity_dropout": "0.3", "label_smoothing": "0.05", "patience": "1", "grad_clip": "0.5", "threads": "1",
-    "max_files": "4",
+    "identity_dropout": "0.3", "swap_buttons": "0.5", "label_smoothing": "0.05",
+    "patience": "1", "grad_clip": "0.5", "threads": "1", "max_files": "4",
 }  # fmt: skip
 MLP = {**EVERYTHING, "backbone": "mlp", "batch_size": "500"}
 TIMED = ("seconds", "frames_per_second")

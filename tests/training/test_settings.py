@@ -36,6 +36,7 @@ WEIGHTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("mask_dropout", "0.5", {}),
     ("controller_dropout", "0.5", {}),
     ("identity_dropout", "0.5", {}),
+    ("swap_buttons", "0.5", {}),
     ("batch_size", "3", {}),
     ("lr", "0.01", {}),
     ("schedule", "constant", {}),

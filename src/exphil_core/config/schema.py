@@ -190,6 +190,13 @@ class TrainConfig:
         rule=between(0, 1),
         help="Share of the training examples that are seen in a mirror.",
     )
+    swap_buttons: float = option(
+        0.0,
+        group=TRAINING,
+        rule=between(0, 1),
+        help="Share of the training examples in which X and Y change places, and of those in which L and R do: the "
+        "game treats them alike.",
+    )
     mask_dropout: float = option(
         0.0,
         group=TRAINING,

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from exphil_core.melee.controller import BUTTONS, SAME_USE
+from exphil_core.melee.controller import BUTTONS, TWINS
 
 FIGHTERS = ("own", "opponent")
 # Frames of real replays in which a side has more than four items: 0.06 % (Sheik's needles and chain); more than two:
@@ -270,7 +270,7 @@ DECIDED_COLUMNS: tuple[Column, ...] = (
             high=1,
             **_OWN,
         )
-        for first, second in SAME_USE
+        for first, second in TWINS
     ),
     Column(name="decided_known", **_FLAG, **_OWN),
 )

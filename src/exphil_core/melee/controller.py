@@ -14,7 +14,7 @@ SLIPPI_BITS: dict[str, int] = {
     "Z": 0x0010, "L": 0x0040, "R": 0x0020, "D_UP": 0x0008,
 }  # fmt: skip
 # Buttons that do the same; nearly all players keep to one of each.
-SAME_USE = (("X", "Y"), ("L", "R"))
+TWINS = (("X", "Y"), ("L", "R"))
 CHORDS = 1 << len(BUTTONS)
 
 STICK_STEPS = 80

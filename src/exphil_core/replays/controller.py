@@ -27,6 +27,7 @@ from exphil_core.melee.controller import (
     SLIPPI_BITS,
     STICK_DEAD_ZONE,
     STICK_STEPS,
+    TWINS,
 )
 
 Cells = npt.NDArray[np.uint8]
@@ -175,6 +176,31 @@ def encode_decoded(values: Floats) -> Cells:
     chord = (bits << np.arange(len(BUTTONS), dtype=np.uint8)).sum(axis=-1, dtype=np.uint8)
     main, c = (values[..., 0], values[..., 1]), (values[..., 2], values[..., 3])
     return encode(chord, main, c, values[..., 4])
+
+
+def _twins_swapped() -> Cells:
+    """Every chord (2 ** len(TWINS), CHORDS) with those pairs of TWINS swapped whose bits the row's number has."""
+    table = np.empty((2 ** len(TWINS), CHORDS), np.uint8)
+    for number, row in enumerate(table):
+        order = np.arange(len(BUTTONS))
+        for pair, (first, second) in enumerate(TWINS):
+            if number >> pair & 1:
+                places = [BUTTONS.index(first), BUTTONS.index(second)]
+                order[places] = places[::-1]
+        row[:] = (CHORD_BITS[:, order].astype(np.int64) << np.arange(len(BUTTONS))).sum(axis=1)
+    return table
+
+
+_TWINS_SWAPPED = _twins_swapped()
+
+
+def swap_twins(cells: Cells, swapped: npt.NDArray[np.bool_]) -> Cells:
+    """Controllers (B, T, 6) with the buttons of those pairs of TWINS in each other's place that `swapped`
+    (B, len(TWINS)) names for a lane."""
+    other: Cells = cells.copy()
+    number = swapped @ (1 << np.arange(len(TWINS)))
+    other[..., BUTTON_PART] = _TWINS_SWAPPED[number[:, None], cells[..., BUTTON_PART]]
+    return other
 
 
 def mirror(cells: Cells) -> Cells:

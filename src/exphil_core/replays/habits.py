@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exphil_core.melee import FIRST_FRAME, FIRST_PLAYABLE_FRAME
-from exphil_core.melee.controller import BUTTONS, CHORDS, SAME_USE
+from exphil_core.melee.controller import BUTTONS, CHORDS, TWINS
 from exphil_core.replays.controller import BUTTON_PART, Cells
 
 Habits = npt.NDArray[np.uint8]
@@ -29,8 +29,8 @@ _FIRST_ROW = FIRST_PLAYABLE_FRAME - FIRST_FRAME
 def _told() -> Habits:
     """For each pair and chord what it tells, (pairs, CHORDS): nothing where both are held, or neither."""
     chords, bit = np.arange(CHORDS), {name: index for index, name in enumerate(BUTTONS)}
-    told = np.zeros((len(SAME_USE), CHORDS), np.uint8)
-    for pair, (first, second) in enumerate(SAME_USE):
+    told = np.zeros((len(TWINS), CHORDS), np.uint8)
+    for pair, (first, second) in enumerate(TWINS):
         one, other = (chords >> bit[first]) & 1, (chords >> bit[second]) & 1
         told[pair, (one > other)] = _FIRST
         told[pair, (other > one)] = _SECOND
@@ -38,10 +38,10 @@ def _told() -> Habits:
 
 
 _TOLD = _told()
-_SHIFTS = np.arange(len(SAME_USE), dtype=np.uint8) * _BITS
+_SHIFTS = np.arange(len(TWINS), dtype=np.uint8) * _BITS
 # HABIT_VALUES[habit]: for each pair 1 where the first was used last, -1 where the second was, 0 where neither was.
 HABIT_VALUES: npt.NDArray[np.float32] = np.array([0, 1, -1, 0], np.float32)[
-    (np.arange(1 << (_BITS * len(SAME_USE)))[:, None] >> _SHIFTS) & 3
+    (np.arange(1 << (_BITS * len(TWINS)))[:, None] >> _SHIFTS) & 3
 ]
 
 
@@ -59,6 +59,16 @@ def habits(cells_TC: Cells) -> Habits:
         told = _TOLD[pair][chords[starts]] * counts
         habit |= told[np.maximum.accumulate(np.where(told > 0, number, 0))] << shift
     return np.repeat(habit, np.diff(starts, append=len(chords)))
+
+
+def swap_habits(habit: Habits, swapped: npt.NDArray[np.bool_]) -> Habits:
+    """The habits (B, T) of players who press the other of those pairs of TWINS that `swapped` (B, pairs) names for
+    a lane."""
+    other = np.zeros_like(habit)
+    for pair, shift in enumerate(_SHIFTS):
+        last = (habit >> shift) & 3
+        other |= np.where(swapped[:, pair, None] & (last > 0), 3 - last, last) << shift
+    return other
 
 
 def habit_after(habit: Habits, cells_nC: Cells, frame: npt.NDArray[np.integer[Any]]) -> Habits:

@@ -10,6 +10,7 @@ from exphil_core.melee.characters import BY_INTERNAL
 from exphil_core.training.frames import FrameStore
 from exphil_core.training.hiding import nothing_hidden
 from exphil_core.training.samples import Windows
+from exphil_core.training.swapping import nothing_swapped
 
 # Sides looked into at a time.
 _AT_ONCE = 4096
@@ -29,6 +30,7 @@ def imitated_characters(store: FrameStore) -> list[str]:
             stop=sides.rows[some],
             width=1,
             mirrored=np.zeros(len(fighter), bool),
+            swapped=nothing_swapped(len(fighter)),
             hidden=nothing_hidden(len(fighter)),
         )
         internal = store.rows(windows, 0)["character"][np.arange(len(fighter)), 0, fighter]

@@ -1,4 +1,5 @@
-"""Samples as a model gets them: encoded, and of some lanes seen in a mirror or without what may be unknown.
+"""Samples as a model gets them: encoded, and of some lanes seen in a mirror, with other buttons of the same use, or
+without what may be unknown.
 
 Shapes: P = 2 fighters, B lanes, T frames.
 """
@@ -15,8 +16,9 @@ import numpy.typing as npt
 from exphil_core.features.augment import Augmenter
 from exphil_core.features.encoder import Observation, encode
 from exphil_core.features.rows import Rows, SeenItems
-from exphil_core.replays.controller import Cells
+from exphil_core.replays.controller import Cells, swap_twins
 from exphil_core.replays.controller import mirror as mirror_cells
+from exphil_core.replays.habits import swap_habits
 from exphil_core.training.samples import Block, Frames, own_first
 
 
@@ -38,6 +40,14 @@ def encoded(frames: Frames, features: Sequence[Block], augmenter: Augmenter) -> 
     The decided controller stays in `decided` where it is hidden from view: the policy head starts from repeating it,
     in play as in training.
     """
+    if frames.swapped.any():
+        # Nothing else that a model sees tells which of the two it was.
+        frames = attrs.evolve(
+            frames,
+            decided=swap_twins(frames.decided, frames.swapped),
+            target=swap_twins(frames.target, frames.swapped),
+            habit=swap_habits(frames.habit, frames.swapped),
+        )
     observation = encode(seen_rows(frames, features))
     decided, target = frames.decided, frames.target
     if frames.mirrored.any():

@@ -116,6 +116,7 @@ class FrameStore:
             fighter=windows.fighter,
             stage=self.table.stage[windows.game],
             mirrored=windows.mirrored,
+            swapped=windows.swapped,
             hidden=windows.hidden,
             frame=(windows.start[:, None] + np.arange(windows.width) + FIRST_FRAME).astype(np.int32),
             blocks=self._blocks(windows),

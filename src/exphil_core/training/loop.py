@@ -336,7 +336,15 @@ def sampler_of(
             lanes=config.batch_size,
             window=config.window_size,
             mirror=config.mirror,
+            swap=config.swap_buttons,
             hiding=hiding,
             part=part,
         )
-    return FrameSampler(store=store, size=config.batch_size, mirror=config.mirror, hiding=hiding, part=part)
+    return FrameSampler(
+        store=store,
+        size=config.batch_size,
+        mirror=config.mirror,
+        swap=config.swap_buttons,
+        hiding=hiding,
+        part=part,
+    )

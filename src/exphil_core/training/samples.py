@@ -12,6 +12,7 @@ import numpy.typing as npt
 from exphil_core.replays.controller import Cells
 from exphil_core.replays.game import NO_ACTION, STATE_COLUMNS
 from exphil_core.training.hiding import nothing_hidden
+from exphil_core.training.swapping import nothing_swapped
 from exphil_core.training.table import Longs
 
 
@@ -42,7 +43,8 @@ _GATHERED = {block.name: block for block in GATHERED}
 @attrs.frozen(kw_only=True, eq=False)
 class Windows:
     """Consecutive rows to cut, a lane each: `width` of them from `start` on, of which those from `stop` on are
-    padding. A lane whose `mirrored` is true is seen in a mirror, and without the groups that are `hidden`."""
+    padding. A lane whose `mirrored` is true is seen in a mirror, with the pairs of buttons that are `swapped`, and
+    without the groups that are `hidden`."""
 
     game: Longs  # (B,)
     fighter: npt.NDArray[np.int8]  # (B,)
@@ -50,6 +52,7 @@ class Windows:
     stop: Longs  # (B,)
     width: int
     mirrored: npt.NDArray[np.bool_]  # (B,)
+    swapped: npt.NDArray[np.bool_]  # (B, pairs)
     hidden: npt.NDArray[np.bool_]  # (B, groups)
 
     def __len__(self) -> int:
@@ -64,6 +67,7 @@ class Windows:
             stop=self.stop[chosen],
             width=self.width,
             mirrored=self.mirrored[chosen],
+            swapped=self.swapped[chosen],
             hidden=self.hidden[chosen],
         )
 
@@ -77,6 +81,7 @@ class Windows:
             stop=np.array([stop]),
             width=stop - start,
             mirrored=np.array([mirrored]),
+            swapped=nothing_swapped(1),
             hidden=nothing_hidden(1),
         )
 
@@ -105,6 +110,7 @@ class Frames:
     fighter: npt.NDArray[np.int8]  # (B,)
     stage: npt.NDArray[np.uint8]  # (B,)
     mirrored: npt.NDArray[np.bool_]  # (B,)
+    swapped: npt.NDArray[np.bool_]  # (B, pairs)
     hidden: npt.NDArray[np.bool_]  # (B, groups)
     frame: npt.NDArray[np.int32]  # (B, T), Slippi's frame numbers
     blocks: dict[str, npt.NDArray[Any]]  # (B, T, …), those that a game of the batch has
@@ -114,9 +120,14 @@ class Frames:
         return len(self.fighter)
 
     def pick(
-        self, lane: Longs, frame: Longs, mirrored: npt.NDArray[np.bool_], hidden: npt.NDArray[np.bool_]
+        self,
+        lane: Longs,
+        frame: Longs,
+        mirrored: npt.NDArray[np.bool_],
+        swapped: npt.NDArray[np.bool_],
+        hidden: npt.NDArray[np.bool_],
     ) -> Frames:
-        """Single samples (n, 1), seen in a mirror and without groups as told."""
+        """Single samples (n, 1), seen in a mirror, with buttons swapped and without groups as told."""
 
         def taken(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
             return array[lane, frame][:, None]
@@ -131,6 +142,7 @@ class Frames:
             fighter=self.fighter[lane],
             stage=self.stage[lane],
             mirrored=mirrored,
+            swapped=swapped,
             hidden=hidden,
             frame=taken(self.frame),
             blocks={name: taken(array) for name, array in self.blocks.items()},
@@ -160,6 +172,7 @@ def joined(parts: Sequence[Frames]) -> Frames:
                 "fighter",
                 "stage",
                 "mirrored",
+                "swapped",
                 "hidden",
                 "frame",
             )

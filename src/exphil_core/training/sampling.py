@@ -26,6 +26,7 @@ from exphil_core.training.hiding import NOTHING, Hiding, nothing_hidden
 from exphil_core.training.samples import Frames, Windows, joined
 from exphil_core.training.segments import NO_SEGMENTS, Cutting, Queue, Segments, replaced
 from exphil_core.training.shuffle import chances
+from exphil_core.training.swapping import nothing_swapped, swaps
 from exphil_core.training.table import Longs, whole_sides
 from exphil_core.training.team import WHOLE, Part
 
@@ -112,6 +113,7 @@ class WindowSampler:
     lanes: int
     window: int
     mirror: float
+    swap: float = 0.0
     hiding: Hiding = NOTHING
     part: Part = WHOLE
 
@@ -128,7 +130,7 @@ class WindowSampler:
     def plans(self, rng: np.random.Generator, start: int = 0) -> Iterator[WindowPlan]:
         """Plans of the steps from `start` on. Passing over a step takes 50 µs."""
         runs, length = whole_sides(self.store.sides), self.window * SEGMENT_WINDOWS
-        waiting = Queue(Cutting(self.store, runs, length, self.mirror, _key(rng), self.hiding))
+        waiting = Queue(Cutting(self.store, runs, length, self.mirror, _key(rng), self.hiding, self.swap))
         return itertools.islice(parts_of(self._walk(waiting), self.part), start, None)
 
     def _walk(self, waiting: Queue) -> Iterator[WindowPlan]:
@@ -186,6 +188,7 @@ def _windows(lanes: Segments, at: Longs, width: int) -> Windows:
         stop=lanes.stop,
         width=width,
         mirrored=lanes.mirrored,
+        swapped=lanes.swapped,
         hidden=lanes.hidden,
     )
 
@@ -218,12 +221,13 @@ class _Pool:
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Pick:
-    """Single frames of a pool, which of them are mirrored, and what is hidden in each."""
+    """Single frames of a pool, which of them are mirrored, and what is swapped and hidden in each."""
 
     pool: _Pool
     lane: Longs
     frame: Longs
     mirrored: npt.NDArray[np.bool_]
+    swapped: npt.NDArray[np.bool_]
     hidden: npt.NDArray[np.bool_]
 
     def taken(self, chosen: slice | npt.NDArray[np.bool_]) -> _Pick:
@@ -233,6 +237,7 @@ class _Pick:
             lane=self.lane[chosen],
             frame=self.frame[chosen],
             mirrored=self.mirrored[chosen],
+            swapped=self.swapped[chosen],
             hidden=self.hidden[chosen],
         )
 
@@ -242,7 +247,8 @@ class _Pick:
 
     def frames(self, store: FrameStore) -> Frames:
         """They themselves, (n, 1)."""
-        return self.pool.frames(store).pick(self.lane, self.frame, self.mirrored, self.hidden)
+        frames = self.pool.frames(store)
+        return frames.pick(self.lane, self.frame, self.mirrored, self.swapped, self.hidden)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -286,6 +292,7 @@ class FrameSampler:
     store: FrameStore
     size: int
     mirror: float
+    swap: float = 0.0
     hiding: Hiding = NOTHING
     part: Part = WHOLE
 
@@ -333,6 +340,7 @@ class FrameSampler:
                 lane=lane[order],
                 frame=frame[order],
                 mirrored=chances(key + 3 + number, order) < self.mirror,
+                swapped=swaps(self.swap, key + 3 + number, order),
                 hidden=self.hiding.drawn(key + 3 + number, order),
             )
             begin = 0
@@ -370,6 +378,7 @@ def _validation_plans(store: FrameStore, lanes: int, window: int) -> Iterator[Wi
                 stop=sides.rows[group],
                 width=width,
                 mirrored=np.zeros(len(group), bool),
+                swapped=nothing_swapped(len(group)),
                 hidden=nothing_hidden(len(group)),
             )
             fresh = np.full(len(group), offset == 0)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from exphil_core.training.frames import FrameStore
 from exphil_core.training.hiding import NOTHING, Hiding, nothing_hidden
 from exphil_core.training.shuffle import chances, shuffled
+from exphil_core.training.swapping import nothing_swapped, swaps
 from exphil_core.training.table import Longs, Runs
 
 # Segments are looked up so many at a time.
@@ -26,6 +27,7 @@ class Segments:
     start: Longs
     stop: Longs
     mirrored: npt.NDArray[np.bool_]
+    swapped: npt.NDArray[np.bool_]  # (n, pairs)
     hidden: npt.NDArray[np.bool_]  # (n, groups)
 
     def __len__(self) -> int:
@@ -40,14 +42,21 @@ _SEGMENT_COLUMNS = tuple(field.name for field in attrs.fields(Segments))
 
 
 class Cutting:
-    """Runs cut every `length` rows at a random phase, in random order; each piece mirrored, and groups of columns
-    hidden in it, with a chance."""
+    """Runs cut every `length` rows at a random phase, in random order; each piece mirrored, twin buttons swapped
+    and groups of columns hidden in it, with a chance."""
 
     def __init__(
-        self, store: FrameStore, runs: Runs, length: int, mirror: float, key: int, hiding: Hiding = NOTHING
+        self,
+        store: FrameStore,
+        runs: Runs,
+        length: int,
+        mirror: float,
+        key: int,
+        hiding: Hiding = NOTHING,
+        swap: float = 0.0,
     ) -> None:
         self._store, self._runs, self._length, self._mirror, self._key = store, runs, length, mirror, key
-        self._hiding = hiding
+        self._hiding, self._swap = hiding, swap
         phases = (chances(key, np.arange(len(runs.side))) * length).astype(np.int64)
         # The first piece is `phase` rows long, a whole one if that is 0.
         self._first = np.where(phases == 0, length, phases)
@@ -89,6 +98,7 @@ class Cutting:
             start=found.start,
             stop=found.stop,
             mirrored=chances(self._key + 2, piece) < self._mirror,
+            swapped=swaps(self._swap, self._key, piece),
             hidden=self._hiding.drawn(self._key, piece),
         )
 
@@ -123,6 +133,7 @@ NO_SEGMENTS = Segments(
     start=np.zeros(0, np.int64),
     stop=np.zeros(0, np.int64),
     mirrored=np.zeros(0, bool),
+    swapped=nothing_swapped(0),
     hidden=nothing_hidden(0),
 )
 

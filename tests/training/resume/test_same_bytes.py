@@ -22,7 +22,7 @@ from .conftest import LONG, AnyRun, assert_same, go_on, stopping_at
 EVERYTHING = {
     **LONG, "mirror": "0.5", "dropout": "0.2", "ema": "0.9", "accumulate": "2", "warmup_steps": "10",
     "early_stopping": True, "mask_dropout": "0.2", "controller_dropout": "0.2", "identity_dropout": "0.3",
-    "label_smoothing": "0.05", "patience": "1", "min_delta": "0.05",
+    "swap_buttons": "0.5", "label_smoothing": "0.05", "patience": "1", "min_delta": "0.05",
 }  # fmt: skip
 RUNS = [
     ("gru", EVERYTHING),
