@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import re
@@ -191,6 +192,26 @@ def test_a_picture_is_what_its_name_says(plot: Plot, tmp_path: Path) -> None:
     assert plot("fox", "--out", tmp_path / "a.svg")[0] == 0
     first = (tmp_path / "a.svg").read_bytes()
     assert xml.etree.ElementTree.fromstring(first).tag.endswith("svg")
+
+
+@needs_matplotlib
+def test_a_full_disk_leaves_the_picture_that_was_there(
+    plot: Plot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    out = tmp_path / "pictures" / "a.svg"
+    out.parent.mkdir()
+    out.write_text("old")
+
+    def full(self: Figure, file: Any, **kwargs: Any) -> None:
+        with file if hasattr(file, "write") else Path(file).open("wb") as opened:
+            opened.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    assert plot("fox", "--out", out) == (1, "", f"exphil: {out}: No space left on device\n")
+    assert [(path.name, path.read_text()) for path in out.parent.iterdir()] == [("a.svg", "old")]
 
 
 @needs_matplotlib

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import shutil
 import subprocess
@@ -152,6 +153,27 @@ def test_the_command_says_what_it_made_and_what_is_wrong(
         said = capsys.readouterr().err
         assert sentence in said
         assert said.count("\n") == 1
+
+
+def test_a_full_disk_is_told_with_the_folder_that_was_asked_for(
+    made_policy: PolicyMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    policy = made_policy("mlp", characters=["fox"])
+    path = tmp_path / "m_policy.safetensors"
+    save_policy(path, policy, policy.description)
+    bot = tmp_path / "a" / "bot"
+    for temporary in ((), (str(tmp_path / "a" / ".bot-abc" / "archive"),)):
+
+        def full(folder: Path, archive: Path, name: tuple[str, ...] = temporary) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", *name)
+
+        monkeypatch.setattr("exphil_core.exporting.export.pack", full)
+        assert run(["export", str(path), "--to", "umi", "--out", str(bot)]) == 1
+        assert capsys.readouterr().err == f"exphil: {bot}: No space left on device\n"
+        assert list(bot.parent.iterdir()) == []
 
 
 class _Here(DummyArena):

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from exphil_core.errors import ExphilError
+from exphil_core.training.games import why_incomplete
+from exphil_core.training.prepare import check_writable
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
 
 # Run in a mount namespace of its own, whose tmpfs is gone with it: SMALL is that disk, AMPLE any other.
@@ -182,6 +186,16 @@ def on_small_disk(script: str, replays: Path, folder: Path, size: str) -> None:
         text=True,
     )
     assert done.stdout.endswith("ok\n"), done.stdout + done.stderr
+
+
+def test_a_folder_that_can_t_be_made_is_no_full_disk() -> None:
+    # Nobody, not even root, makes folders in /proc, which has 0 bytes free.
+    with pytest.raises(ExphilError) as caught:
+        check_writable(Path("/proc/x"))
+    assert str(caught.value) == "--checkpoints /proc/x can't be made or written: No such file or directory"
+    assert why_incomplete(Path("/proc/x")) == (
+        "the cache /proc/x is not complete (it can't be made or written: No such file or directory)"
+    )
 
 
 @pytest.mark.all_only

@@ -5,9 +5,11 @@ With plain writes, SIGKILL during saves left 20 of 25 latest checkpoints unusabl
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -77,6 +79,19 @@ def _patiently(act: Callable[[], Result]) -> Result:
             except PermissionError:
                 time.sleep(pause)
     return act()
+
+
+def why_unwritable(folder: Path) -> str:
+    """Why nothing can be made in `folder` or, if it isn't there, where it would be, in the system's words; else
+    empty, for a full disk too. Leaves nothing behind."""
+    existing = folder.absolute()
+    try:
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=existing)).rmdir()
+    except OSError as error:
+        return "" if error.errno == errno.ENOSPC else error.strerror or str(error)
+    return ""
 
 
 def sync_folder(folder: Path) -> None:

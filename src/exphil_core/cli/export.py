@@ -62,7 +62,14 @@ def export(
     from exphil_core.checkpoints.find_model import find_policy
     from exphil_core.exporting.export import export_model
 
-    done = export_model(find_policy(model, folder), exporter, out.expanduser(), given, manager)
+    found = find_policy(model, folder)
+    try:
+        done = export_model(found, exporter, out.expanduser(), given, manager)
+    except OSError as error:
+        # A full disk comes without a name, and nobody knows the temporary folder's.
+        if error.filename is None or f".{out.name}-" in str(error.filename):
+            error.filename = str(out)
+        raise
     if as_json:
         print_json(
             {

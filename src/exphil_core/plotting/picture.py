@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from exphil_core.checkpoints.atomic import writing
 from exphil_core.plotting.terminal import panel_curves
 from exphil_core.training.curves import PANELS, Run
 
@@ -19,7 +20,8 @@ METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationD
 
 
 def draw_picture(runs: Sequence[Run], path: Path) -> None:
-    """Write a picture of every panel that the runs have something for. The ending of `path` says in which format."""
+    """Write a picture of every panel that the runs have something for. The ending of `path` says in which format.
+    A picture that is there stays unless the new one is whole."""
     panels = [(title, panel_curves(runs, metrics)) for title, metrics in PANELS]
     filled = [(title, curves) for title, curves in panels if curves]
     rates = [run for run in runs if run.rates()]
@@ -43,7 +45,8 @@ def draw_picture(runs: Sequence[Run], path: Path) -> None:
     for axis, run in zip(axes[len(filled) :], rates, strict=True):
         _bars(axis, run, len(runs) > 1)
     kind = path.suffix[1:].lower()
-    figure.savefig(path, dpi=DOTS, format=kind, metadata=METADATA[kind])
+    with writing(path) as file:
+        figure.savefig(file, dpi=DOTS, format=kind, metadata=METADATA[kind])
 
 
 def _bars(axis: Any, run: Run, named: bool) -> None:

@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from exphil_core.checkpoints.atomic import why_unwritable
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import ExphilError, ReplayError
 from exphil_core.features.cached import make_columns
@@ -288,6 +289,8 @@ def _read_uncached(
 
 def why_incomplete(folder: Path) -> str:
     """Why a cache didn't take all games, as far as can be seen afterwards."""
+    if unwritable := why_unwritable(folder):
+        return f"the cache {folder} is not complete (it can't be made or written: {unwritable})"
     free = free_bytes(folder)
     reason = f"only {free / 1e6:,.0f} MB are free" if free < 1 << 30 else "it can't be written"
     return f"the cache {folder} is not complete ({reason})"

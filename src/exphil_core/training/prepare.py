@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 import torch
 
+from exphil_core.checkpoints.atomic import why_unwritable
 from exphil_core.checkpoints.entry import games_digest
 from exphil_core.config.resolve import LONG_WINDOW, ResolvedConfig
 from exphil_core.config.schema import TrainConfig
@@ -242,7 +243,7 @@ def check_possible(config: TrainConfig, team: Team = ALONE) -> torch.device:
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a folder that can't be written before hours are spent on what goes into it. Writes nothing."""
+    """Refuse a folder that can't be written before hours are spent on what goes into it. Leaves nothing."""
     existing = folder.absolute()
     while not os.path.exists(existing) and existing != existing.parent:  # noqa: PTH110  (not even to be looked at)
         existing = existing.parent
@@ -250,3 +251,5 @@ def check_writable(folder: Path) -> None:
         raise ExphilError(f"--checkpoints {folder}: {existing} is a file, not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ExphilError(f"--checkpoints {folder}: no permission to write in {existing}")
+    if reason := why_unwritable(folder):
+        raise ExphilError(f"--checkpoints {folder} can't be made or written: {reason}")
