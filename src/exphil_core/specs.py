@@ -30,6 +30,11 @@ def _check_reference(instance: object, attribute: attrs.Attribute[Any], value: o
         raise ValueError(f'{attribute.name} {value!r} must look like "package.module:attribute"')
 
 
+def _check_lr(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not (isinstance(value, float) and 0 < value <= 10):
+        raise ValueError(f"{attribute.name} must be a number above 0 up to 10, or None, not {value!r}")
+
+
 def _check_options(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (isinstance(value, type) and attrs.has(value)):
         raise TypeError(f"{attribute.name} must be an attrs class or None, not {value!r}")
@@ -60,13 +65,15 @@ class BackboneSpec:
 
     `factory` is called as ``factory(input_size, hidden_sizes, options)`` and returns an ``nn.Module`` that keeps
     the contract of `exphil_core.models.backbones.base.Backbone`. `options` is an attrs class: the backbone's own
-    settings, validated like the core's. `temporal` says whether it carries state from frame to frame.
+    settings, validated like the core's. `temporal` says whether it carries state from frame to frame. `lr` is the
+    learning rate of runs that set none, where the core's default doesn't suit it.
     """
 
     name: str = attrs.field(validator=_check_name)
     factory: str = attrs.field(validator=_check_reference)
     temporal: bool = attrs.field(validator=attrs.validators.instance_of(bool))
     options: type | None = attrs.field(default=None, validator=_check_options)
+    lr: float | None = attrs.field(default=None, validator=_check_lr)
     aliases: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=_check_names)
     summary: str = attrs.field(default="", validator=_string)
 

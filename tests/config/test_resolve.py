@@ -143,6 +143,15 @@ def test_a_backbone_s_own_settings_are_checked_alike(
         resolve(manager, flags={"backbone": "mlp", "backbone_options": value})
 
 
+def test_a_backbone_may_have_a_learning_rate_of_its_own(manager: PluginManager) -> None:
+    attention = {"backbone": "sliding_window"}
+    run = resolve(manager, flags=attention)
+    assert (run.config.lr, run.origins["lr"]) == (0.001, "backbone sliding_window")
+    assert resolve(manager, flags={**attention, "lr": "0.003"}).config.lr == 0.003
+    assert resolve(manager, layers=[Layer("file x.toml", {"lr": 0.002})], flags=attention).config.lr == 0.002
+    assert resolve(manager, flags={"backbone": "gru"}).config.lr == 0.003
+
+
 @pytest.mark.parametrize(("window", "warned"), [("121", "is long"), ("29", "is short"), ("60", "")])
 def test_unusual_windows_are_warned_of(manager: PluginManager, window: str, warned: str) -> None:
     warnings = resolve(manager, flags={"window_size": window}).warnings

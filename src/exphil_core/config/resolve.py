@@ -155,6 +155,9 @@ def _follow_backbone(
             f"temporal and backbone contradict each other: {flag} ({origins['temporal']}), but "
             f"{backbone.name} ({origins['backbone']}) {nature}"
         )
+    if backbone.lr is not None and origins["lr"] == "default":
+        config = attrs.evolve(config, lr=backbone.lr)
+        origins["lr"] = f"backbone {backbone.name}"
     if config.batch_size is None:
         config = attrs.evolve(config, batch_size=DEFAULT_BATCH[backbone.temporal])
     if backbone.options is None and config.backbone_options:

@@ -224,7 +224,13 @@ class TrainConfig:
         default_text="32 windows (temporal) or 1024 frames",
         help="Examples a step, of all ranks together: windows for a temporal backbone, single frames for others.",
     )
-    lr: float = option(3e-3, group=TRAINING, rule=above(0, 10), help="Peak learning rate of AdamW.")
+    lr: float = option(
+        3e-3,
+        group=TRAINING,
+        rule=above(0, 10),
+        default_text="0.003; 0.001 for sliding_window",
+        help="Peak learning rate of AdamW.",
+    )
     schedule: str = option(
         "cosine",
         group=TRAINING,
