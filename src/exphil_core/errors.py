@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
+
+from exphil_core.wording import one_line
 
 
 class ExphilError(Exception):
@@ -29,15 +30,6 @@ class ContestedName(UsageError):
 
 class ReplayError(ExphilError):
     """A replay file that can't be used; the message is the reason, without the file's name."""
-
-
-# Control characters, what else breaks or turns lines, and bytes that are no UTF-8.
-_NOT_FOR_SCREENS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def one_line(text: str) -> str:
-    """`text` as it can stand in a line: a newline becomes `\\n`, and so on."""
-    return _NOT_FOR_SCREENS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 
-from exphil_core.errors import one_line
+from exphil_core.wording import one_line
 
 METADATA_KEY = "exphil"
 _LONGEST_SHOWN = 80

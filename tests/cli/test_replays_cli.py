@@ -149,3 +149,18 @@ def test_pipes_and_devices_are_named_and_not_read_for_ever(
     reasons = {Path(row["file"]).name: row["left_out"] for row in found["replays"] if row["left_out"]}
     assert reasons["pipe.slp"] == reasons["zeros.slp"] == "unreadable: not a regular file"
     assert reasons["pipe.zip"].startswith("unreadable: the archive can't be read: ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_a_name_with_a_newline_is_one_line_and_one_game_is_no_games(
+    demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(min(demo_folder.glob("*.slp")), tmp_path / "good.slp")
+    (tmp_path / "a\nb.slp").write_bytes(b"no replay")
+    flags = ["--progress", "none", "--cache-dir", str(tmp_path / "cache")]
+    assert run(["replays", "scan", str(tmp_path), "--files", *flags]) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("2 files: 1 game to train on, ")
+    assert last.startswith(rf"left out {tmp_path}/a\nb.slp: unreadable")
+    assert run(["replays", "cache", str(tmp_path / "good.slp"), *flags]) == 0
+    assert capsys.readouterr().out.startswith("cached: 1 game, ")

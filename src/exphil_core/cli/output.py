@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from exphil_core.wording import one_line
+
 
 def print_json(value: Any) -> None:
     """Indented JSON on stdout. What is no UTF-8 in the name of a file is escaped."""
@@ -25,7 +27,7 @@ def shown(value: object) -> str:
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """A table: drawn with rich where stdout is a terminal, otherwise plain columns that `awk` can read."""
-    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    texts = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich(headers, texts, title)
         return

@@ -15,6 +15,7 @@ from exphil_core.cli.main import INTERRUPTED, manager_of
 from exphil_core.cli.output import print_json, print_table
 from exphil_core.cli.progress import MODES, make_reporter
 from exphil_core.errors import ExphilError, UsageError
+from exphil_core.wording import counted
 
 if TYPE_CHECKING:
     from exphil_core.playing.games import Games, Keep
@@ -204,7 +205,7 @@ def _report(
     print_table(("", own, other, "difference"), _rows(together))
     click.echo(_verdict(together))
     if flags["save_replays"] is not None:
-        click.echo(f"{len(results)} replays in {flags['save_replays']}")
+        click.echo(f"{counted(len(results), 'replay')} in {flags['save_replays']}")
 
 
 def _rows(together: Summary) -> list[tuple[str, str, str, str]]:

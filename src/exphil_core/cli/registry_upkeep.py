@@ -10,6 +10,7 @@ import click
 from exphil_core.cli.main import manager_of
 from exphil_core.cli.output import print_json
 from exphil_core.cli.registry_options import folder_option, json_option, open_registry
+from exphil_core.wording import counted
 
 
 @click.command("verify")
@@ -31,7 +32,7 @@ def verify_registry(ctx: click.Context, folder: Path, as_json: bool) -> None:
     for finding in [] if as_json else findings:
         click.echo(f"{finding.id or 'registry'}: {finding.problem}")
     if not as_json and not findings:
-        click.echo(f"{count} models, all as recorded")
+        click.echo(f"{counted(count, 'model')}, all as recorded")
     ctx.exit(1 if findings else 0)
 
 
@@ -46,7 +47,7 @@ def rebuild_registry(folder: Path, as_json: bool) -> None:
         return
     for line in left_out:
         click.echo(f"exphil: {line}", err=True)
-    click.echo(f"{len(models)} models in {folder}")
+    click.echo(f"{counted(len(models), 'model')} in {folder}")
 
 
 @click.command("restore")

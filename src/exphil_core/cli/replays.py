@@ -14,6 +14,7 @@ from exphil_core.errors import ExphilError, ReplayError, did_you_mean
 from exphil_core.melee import FRAMES_PER_SECOND
 from exphil_core.melee.characters import BY_NAME as CHARACTERS
 from exphil_core.melee.stages import BY_NAME as STAGES
+from exphil_core.wording import counted, one_line
 
 if TYPE_CHECKING:
     from exphil_core.replays.facts import PlayerFacts
@@ -75,7 +76,7 @@ def demo(
         )
     finally:
         reporter.finish()
-    click.echo(f"made {len(made)} games in {folder}")
+    click.echo(f"made {counted(len(made), 'game')} in {folder}")
     click.echo(f"train on them: exphil train --replays {folder}")
 
 
@@ -98,7 +99,7 @@ def show(file: str, as_json: bool) -> None:
     try:
         facts = inspect(read_one(found), str(found)).facts
     except ReplayError as error:
-        raise ExphilError(f"{file}: {error}") from None
+        raise ExphilError(f"{one_line(file)}: {error}") from None
     shown: dict[str, Any] = {
         "file": file,
         "sha256": facts.sha256,

@@ -16,6 +16,7 @@ from exphil_core.config.resolve import resolve
 from exphil_core.config.schema import DATA, TrainConfig
 from exphil_core.errors import ExphilError, UsageError
 from exphil_core.options import info_of
+from exphil_core.wording import counted
 
 if TYPE_CHECKING:
     from exphil_core.training.reporter import Reporter
@@ -119,13 +120,15 @@ def _filled(config: TrainConfig, reporter: Reporter, workers: int | None, as_jso
     selection, rows = select_games(find_replays(config.replays), config, reporter, workers)
     missing = int((rows.find([item.facts.sha256 for item in selection.chosen]) < 0).sum())
     if missing:
-        raise ExphilError(f"{why_incomplete(rows.folder.parent)}: {missing} games are missing from it")
+        raise ExphilError(
+            f"{why_incomplete(rows.folder.parent)}: {counted(missing, 'game')} missing from it"
+        )
     frames = sum(item.facts.frames for item in selection.chosen)
     reasons = dict(selection.reasons().most_common())
     if not as_json:
         left = ", ".join(f"{count} {kind}" for kind, count in reasons.items())
         click.echo(
-            f"cached: {len(selection.chosen):,} games, {frames:,} frames"
+            f"cached: {counted(len(selection.chosen), 'game')}, {counted(frames, 'frame')}"
             + (f"; left out {len(selection.left_out):,}: {left}" if left else "")
         )
     return {"games": len(selection.chosen), "frames": frames, "left_out": reasons}

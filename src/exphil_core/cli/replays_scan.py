@@ -16,6 +16,7 @@ from exphil_core.config.resolve import resolve
 from exphil_core.config.schema import FILTERS, TrainConfig
 from exphil_core.melee.characters import BY_NAME as CHARACTERS
 from exphil_core.melee.stages import BY_NAME as STAGES
+from exphil_core.wording import counted, one_line
 
 if TYPE_CHECKING:
     from exphil_core.replays.facts import FileFacts
@@ -85,7 +86,7 @@ def scan(
         return
     _print(summary)
     for item in selection.left_out if list_files else ():
-        click.echo(f"left out {item.file}: {item.reason}")
+        click.echo(f"left out {one_line(str(item.file))}: {item.reason}")
     if parquet is not None:
         click.echo(f"wrote {parquet}")
 
@@ -121,9 +122,11 @@ def _print(summary: Summary) -> None:
         return [(titles[name].title, t.games, t.sides, f"{t.examples:,}") for name, t in ordered]
 
     total = summary.total
+    files, games, frames = (summary.files, "file"), (total.games, "game"), (summary.frames, "frame")
+    examples, sides = (total.examples, "example"), (total.sides, "side")
     click.echo(
-        f"{summary.files:,} files: {total.games:,} games to train on, {summary.frames:,} frames, "
-        f"{total.examples:,} examples on {total.sides:,} sides; {summary.reasons.total():,} left out"
+        f"{counted(*files)}: {counted(*games)} to train on, {counted(*frames)}, "
+        f"{counted(*examples)} on {counted(*sides)}; {summary.reasons.total():,} left out"
     )
     for header, tallies, titles in (
         ("character", summary.characters, CHARACTERS),

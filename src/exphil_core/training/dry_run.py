@@ -17,6 +17,7 @@ from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import find_replays
 from exphil_core.training.prepare import check_possible, step_memory
 from exphil_core.training.run import name_fields
+from exphil_core.wording import counted
 
 
 def dry_run(run: ResolvedConfig, manager: PluginManager, now: datetime, demo: bool = False) -> list[str]:
@@ -40,7 +41,7 @@ def dry_run(run: ResolvedConfig, manager: PluginManager, now: datetime, demo: bo
         files = find_replays(config.replays)
         size = sum(file.size for file in files)
         sample = f", of which {config.max_files} are taken" if config.max_files else ""
-        lines.append(f"would read: {len(files)} files, {size / 1e6:.1f} MB{sample}")
+        lines.append(f"would read: {counted(len(files), 'file')}, {size / 1e6:.1f} MB{sample}")
     stem = scheme.stem(name_fields(run, now))
     lines += [
         f"would write: {Path(config.checkpoints) / sibling(stem, e)}"

@@ -36,6 +36,7 @@ from exphil_core.training.frames import FrameStore, GameSource, MemorySource, st
 from exphil_core.training.reporter import Reporter
 from exphil_core.training.table import GameTable, Longs, game_table
 from exphil_core.training.team import ALONE, Team
+from exphil_core.wording import counted
 
 # What may be held in memory of games that the cache can't take.
 MEMORY_BYTES = 4 << 30
@@ -283,7 +284,7 @@ def _read_uncached(
         # In the order they lie in: a solid block is unpacked once.
         unpacker.each([file for job in plan(list(places), 1) for file in job], keep)
     if kept:
-        reporter.line(f"warning: {why}: {len(kept)} games ({size / 1e6:,.0f} MB) are held in memory")
+        reporter.line(f"warning: {why}: {counted(len(kept), 'game')} ({size / 1e6:,.0f} MB) held in memory")
     return kept, left_out
 
 

@@ -38,6 +38,7 @@ from exphil_core.training.segments import Cutting
 from exphil_core.training.table import Runs
 from exphil_core.training.team import ALONE, Team
 from exphil_core.training.versions import versions
+from exphil_core.wording import counted, one_line
 
 # So many of the files that are left out are named on the screen; all of them are in the model's config file.
 NAMED_FILES = 500
@@ -177,9 +178,9 @@ def read_games(
         selection, cache = select_again(files, contents, run.config, tables, reporter, team)
     games = games_of(selection, cache, features, run.config, reporter, team)
     for item in games.left_out[:NAMED_FILES]:
-        reporter.line(f"left out {item.file.name}: {item.reason}")
+        reporter.line(f"left out {one_line(item.file.name)}: {item.reason}")
     if len(games.left_out) > NAMED_FILES:
-        reporter.line(f"left out {len(games.left_out) - NAMED_FILES} more files")
+        reporter.line(f"left out {counted(len(games.left_out) - NAMED_FILES, 'more file')}")
     reasons = ", ".join(
         f"{count} {kind}" for kind, count in Counter(item.kind for item in games.left_out).most_common()
     )
@@ -188,7 +189,7 @@ def read_games(
     if not len(games):
         raise ExphilError(f"none of the {len(files)} replay files can be trained on: {reasons}")
     left = f"; left out {len(games.left_out)}: {reasons}" if games.left_out else ""
-    reporter.line(f"{len(games)} games, {games.table.frames.sum():,} frames{left}")
+    reporter.line(f"{counted(len(games), 'game')}, {counted(games.table.frames.sum(), 'frame')}{left}")
     return games
 
 
