@@ -120,9 +120,7 @@ def _filled(config: TrainConfig, reporter: Reporter, workers: int | None, as_jso
     selection, rows = select_games(find_replays(config.replays), config, reporter, workers)
     missing = int((rows.find([item.facts.sha256 for item in selection.chosen]) < 0).sum())
     if missing:
-        raise ExphilError(
-            f"{why_incomplete(rows.folder.parent)}: {counted(missing, 'game')} missing from it"
-        )
+        raise ExphilError(f"{why_incomplete(rows.folder.parent)}: {counted(missing, 'game')} missing from it")
     frames = sum(item.facts.frames for item in selection.chosen)
     reasons = dict(selection.reasons().most_common())
     if not as_json:
