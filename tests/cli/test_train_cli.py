@@ -52,7 +52,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (["--window-size", "9" * 20], 2, "window_size: "),
         (["--character", ""], 2, 'character: "" is empty'),
         (["--checkpoints", ""], 2, 'checkpoints: "" is empty'),
-        (["--replays", ""], 2, "replays: ('',) is empty"),
+        (["--replays", ""], 2, 'replays: "" is empty'),
         (["--replays", "~nosuchuser/x"], 1, "there is no such user's home"),
         (["--checkpoints", "~nosuchuser/x"], 1, "there is no such user's home"),
         (["--config", "gone.toml"], 1, 'there is no file "gone.toml"'),

@@ -14,6 +14,7 @@ from exphil_core.melee.characters import BY_NAME
 from exphil_core.melee.stages import STAGES
 from exphil_core.replays.controller import CELL_COUNTS, valid
 from exphil_core.replays.game import NO_ACTION, Game
+from exphil_core.replays.habits import habits
 from exphil_core.replays.slp import read_game
 from exphil_core.sandbox import Controller, GameState, Setup
 from exphil_core.sandbox.make import plan_match, play
@@ -103,13 +104,14 @@ def test_the_games_together_show_items_partners_and_changes() -> None:
 def test_observations_are_those_that_training_makes(played: tuple[Game, Record], own: int) -> None:
     """Many frames at once and one frame at a time, down to the encoder's last bit."""
     game, recorded = played
-    trained = encode(game_rows(game, own))
+    trained, habit = encode(game_rows(game, own)), habits(game.controller_TPC[:, own])
 
     def seen(start: int, stop: int) -> Observation:
         count = stop - start
         decided = game.controller_TPC[start:stop, own]
         nothing = np.zeros((count, 2, 0), np.float32)
-        return encode(batch_of(recorded, start, stop).rows(np.full(count, own), decided, nothing))
+        batch = batch_of(recorded, start, stop)
+        return encode(batch.rows(np.full(count, own), decided, habit[start:stop], nothing))
 
     together = seen(0, len(game))
     np.testing.assert_array_equal(together.floats.view(np.uint32), trained.floats.view(np.uint32))

@@ -21,6 +21,7 @@ from exphil_core.models.policy import Policy
 from exphil_core.replays.controller import NEUTRAL, decode
 from exphil_core.replays.controller import valid as is_valid
 from exphil_core.replays.game import Game
+from exphil_core.replays.habits import habits
 from exphil_core.replays.parsing import parse
 from exphil_core.replays.slp import frame_rows, read_game
 from exphil_core.serving.umi_player import UmiPlayer
@@ -113,9 +114,8 @@ def shown(game: Game, frames: np.ndarray, own: int) -> tuple[np.ndarray, np.ndar
     count = len(frames)
     trained = encode(game_rows(game, own))
     decided = game.controller_TPC[:count, own]
-    seen = encode(
-        umi_batch(frames).rows(np.zeros(count, np.int64), decided, np.zeros((count, 2, 0), np.float32))
-    )
+    habit, nothing = habits(game.controller_TPC[:, own])[:count], np.zeros((count, 2, 0), np.float32)
+    seen = encode(umi_batch(frames).rows(np.zeros(count, np.int64), decided, habit, nothing))
     return seen.floats, seen.ids, trained.floats[:count].copy(), trained.ids[:count].copy()
 
 

@@ -14,6 +14,7 @@ import torch
 from exphil_core.features.encoder import encode
 from exphil_core.features.rows import game_rows
 from exphil_core.replays.controller import NEUTRAL
+from exphil_core.replays.habits import habits
 from exphil_core.replays.slp import read_game
 from exphil_core.serving.runner import Runner
 from exphil_core.testing.fake_dolphin.pressed import pressed
@@ -58,7 +59,7 @@ def assert_played_as_trained(played: Any, seen: list[Any], replay: Path, own: in
     rows = game_rows(read_game(replay, rollback="first"), own)
     before = rows.decided.copy()
     before[: len(cells)] = np.concatenate([NEUTRAL[None], cells[:-1]])
-    trained = encode(attrs.evolve(rows, decided=before))
+    trained = encode(attrs.evolve(rows, decided=before, habit=habits(before)))
     np.testing.assert_array_equal(
         np.concatenate([floats for floats, _ in shown]), trained.floats[: len(cells)]
     )
