@@ -58,7 +58,13 @@ def habits(cells_TC: Cells) -> Habits:
     for pair, shift in enumerate(_SHIFTS):
         told = _TOLD[pair][chords[starts]] * counts
         habit |= told[np.maximum.accumulate(np.where(told > 0, number, 0))] << shift
-    return np.repeat(habit, np.diff(starts, append=len(chords)))
+    # It seldom changes: filling is far cheaper than `np.repeat`.
+    at = np.concatenate([[0], np.flatnonzero(habit[1:] != habit[:-1]) + 1])
+    bounds = [*starts[at].tolist(), len(chords)]
+    after = np.empty(len(chords), np.uint8)
+    for start, stop, value in zip(bounds[:-1], bounds[1:], habit[at].tolist(), strict=True):
+        after[start:stop] = value
+    return after
 
 
 def swap_habits(habit: Habits, swapped: npt.NDArray[np.bool_]) -> Habits:
