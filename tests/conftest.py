@@ -28,9 +28,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Let the processes that tests start be interrupted: a shell's background jobs ignore it and hand that down."""
+    """Let the processes that tests start be interrupted: a shell's background jobs ignore SIGINT, those of `nohup`
+    SIGHUP, and both hand that down."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
