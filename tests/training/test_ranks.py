@@ -142,7 +142,8 @@ def test_ranks_have_the_curve_of_one_process(
     assert said.count("registered") == said.count("epoch 1: train") == said.count("mirror = 0.5") == 1
     cache = GameCache(rows_folder(tmp_path / "cache", "last"))
     assert sum(len(shard) for shard in cache.shards) == len(cache) == 4
-    assert len(cache.shards) > 1
+    # One shard of each rank whose files were among these, which their names decide.
+    assert 1 <= len(cache.shards) <= count
     assert not list((tmp_path / "cache").glob(".ranks-*"))
 
 
