@@ -143,6 +143,12 @@ def test_a_backbone_s_own_settings_are_checked_alike(
         resolve(manager, flags={"backbone": "mlp", "backbone_options": value})
 
 
+def test_a_parent_s_character_is_a_default_like_others(manager: PluginManager) -> None:
+    parent = Layer("model x", {"character": "fox"})
+    for flags, character in (({}, "fox"), ({"character": "marth"}, "marth"), ({"character": "none"}, None)):
+        assert resolve(manager, parent=parent, flags=flags).config.character == character
+
+
 def test_a_backbone_may_have_a_learning_rate_of_its_own(manager: PluginManager) -> None:
     attention = {"backbone": "sliding_window"}
     run = resolve(manager, flags=attention)

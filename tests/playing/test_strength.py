@@ -19,7 +19,7 @@ from exphil_core.sandbox.make import DEFAULT_CHARACTERS, find_characters
 from exphil_core.training.reporter import SilentReporter
 from exphil_core.training.run import TrainedModel, train
 
-# Measured: 1.7 stocks ahead of random, 1.3 to 2.1; see docs/playing.md.
+# Measured: 1.8 stocks ahead of random, 1.4 to 2.3; see docs/playing.md.
 GAMES, MINUTES, TEMPERATURE = 24, 1.0, 0.3
 
 

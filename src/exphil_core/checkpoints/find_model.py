@@ -80,4 +80,7 @@ def _refuse_damaged(found: FoundModel, policy: Path) -> None:
             entry = read_entry(found.folder, sibling(found.stem, CONFIG))
     recorded = entry.sha256.get("policy") if entry is not None else None
     if recorded is not None and file_sha256(policy) != recorded:
-        raise ExphilError(f"{policy}: damaged or changed: its SHA-256 is not the recorded one")
+        raise ExphilError(
+            f"{policy}: damaged or changed: its SHA-256 is not the recorded one; put the file back as it was, or, if the "
+            "change is yours, copy it alone to another folder and name it there"
+        )

@@ -61,8 +61,10 @@ class Checkpoint:
 
     def layer(self) -> Layer:
         """Its settings and its character, below preset, file and flags."""
-        character = {name: self.config[name] for name in ("character",) if self.config.get(name)}
-        return Layer(f"model {self.parent.id}", {**self.settings, **character})
+        values = dict(self.settings)
+        if self.config.get("character"):
+            values["character"] = self.config["character"]
+        return Layer(f"model {self.parent.id}", values)
 
 
 def find_checkpoint(wanted: str, checkpoints: str, flag: str = "--from-checkpoint ") -> Checkpoint:
