@@ -143,6 +143,12 @@ def test_a_backbone_s_own_settings_are_checked_alike(
         resolve(manager, flags={"backbone": "mlp", "backbone_options": value})
 
 
+def test_a_logger_s_setting_with_a_newline_stays_one_line(manager: PluginManager) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        resolve(manager, flags={"log_options": {"a\nb": "x"}})
+    assert refused.value.problems == ('log_options: "a\\nb" must say whose it is, as in wandb.project=melee',)
+
+
 def test_a_parent_s_character_is_a_default_like_others(manager: PluginManager) -> None:
     parent = Layer("model x", {"character": "fox"})
     for flags, character in (({}, "fox"), ({"character": "marth"}, "marth"), ({"character": "none"}, None)):

@@ -12,6 +12,7 @@ from exphil_core.errors import UsageError, unknown_name
 from exphil_core.options import check_values
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.specs import LoggerSpec
+from exphil_core.wording import one_line
 
 HOOK = "exphil_loggers"
 # What `--log-to` takes to send metrics nowhere, where a file or a state says otherwise.
@@ -66,7 +67,7 @@ def _by_logger(options: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], l
         elif isinstance(value, Mapping):
             given.setdefault(name, {}).update(value)
         else:
-            problems.append(f'log_options: "{key}" must say whose it is, as in wandb.project=melee')
+            problems.append(f'log_options: "{one_line(key)}" must say whose it is, as in wandb.project=melee')
     return given, problems
 
 
