@@ -16,7 +16,7 @@ from exphil_core.kernels.reference import looped_scan, plain_convolution
 from exphil_core.models.backbones.mamba import Mamba, MambaMixer
 
 Function = Callable[..., "Tensor | tuple[Tensor, Tensor]"]
-# (B, T, E, N): single frames, frames around the kernel's chunks of 32, channels that fill no vector or several.
+# (B, T, E, N): single frames, frames around the kernel's chunks of 20, channels that fill no vector or several.
 SHAPES = [
     (2, 60, 64, 16),
     (3, 1, 5, 16),

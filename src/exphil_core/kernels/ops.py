@@ -14,7 +14,7 @@ from torch import Tensor
 from exphil_core.kernels.library import ConvolutionArguments, Kernel, ScanArguments, fill, kernel
 
 # The kernel's CHUNK; a test compares them.
-CHUNK = 32
+CHUNK = 20
 
 
 def _kernel() -> Kernel:
@@ -80,16 +80,16 @@ def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def scan_backward(
     u: Tensor, step: Tensor, A: Tensor, b: Tensor, c: Tensor, D: Tensor, gate: Tensor, bias: Tensor,
-    before: Tensor, ungated: Tensor, checkpoints: Tensor, dy: Tensor, dlast: Tensor,
+    before: Tensor, ungated: Tensor, checkpoints: Tensor, dy: Tensor, dlast: Tensor | None,
 ) -> list[Tensor]:  # fmt: skip
-    """Gradients of the nine inputs, in their order."""
+    """Gradients of the nine inputs, in their order. Without `dlast` nothing depends on the last states."""
     batch, frames, channels = u.shape
     states = A.shape[1]
     u, step, b, c, gate, dy = map(_dense_rows, (u, step, b, c, gate, dy))
     inputs: dict[str, Tensor | None] = {
         "u": u, "step": step, "b": b, "c": c, "gate": gate, "A": A.contiguous(), "D": D.contiguous(),
         "bias": bias.contiguous(), "before": before.contiguous(), "ungated": ungated, "checkpoints": checkpoints,
-        "dy": dy, "dlast": dlast.contiguous(),
+        "dy": dy, "dlast": None if dlast is None else dlast.contiguous(),
     }  # fmt: skip
     wide, narrow = (batch, frames, channels), (batch, frames, states)
     shapes = {
@@ -106,7 +106,7 @@ _scan_back = torch.library.custom_op(
     "exphil::selective_scan_backward",
     scan_backward,
     mutates_args=(),
-    schema=f"{SCAN}, Tensor ungated, Tensor checkpoints, Tensor dy, Tensor dlast) -> Tensor[]",
+    schema=f"{SCAN}, Tensor ungated, Tensor checkpoints, Tensor dy, Tensor? dlast) -> Tensor[]",
 )
 
 
@@ -122,10 +122,12 @@ def _(*arguments: Any) -> list[Tensor]:
 def _remember_scan(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     assert inputs[9], "a forward pass without `save` has no backward pass"
     ctx.save_for_backward(*inputs[:9], *output[2:])
-    ctx.set_materialize_grads(True)
+    ctx.set_materialize_grads(False)  # zeros as large as all that was saved
 
 
-def _differentiate_scan(ctx: Any, dy: Tensor, dlast: Tensor, *unused: Tensor) -> tuple[Any, ...]:
+def _differentiate_scan(ctx: Any, dy: Tensor | None, dlast: Tensor | None, *unused: None) -> tuple[Any, ...]:
+    if dy is None:
+        dy = torch.zeros_like(ctx.saved_tensors[0], memory_format=torch.contiguous_format)
     return *_scan_back(*ctx.saved_tensors, dy, dlast), None
 
 

@@ -25,12 +25,17 @@ struct ConvolutionScratch {
   }
 };
 
-static void load_frames(const ConvolutionArguments& a, const ConvolutionScratch& s, long batch, long first, long width) {
+// `next` is how many floats after this tile the one lies that follows.
+static void load_frames(const ConvolutionArguments& a, const ConvolutionScratch& s, long batch, long first, long width,
+                        long next) {
   const long past = a.taps - 1;
   for (long t = 0; t < past; t++)
     load_row(s.x + t * TILE, a.before + (batch * past + t) * a.channels + first, width);
-  for (long t = 0; t < a.frames; t++)
-    load_row(s.x + (past + t) * TILE, a.x + batch * a.x_batch + t * a.x_frame + first, width);
+  for (long t = 0; t < a.frames; t++) {
+    const float* row = a.x + batch * a.x_batch + t * a.x_frame + first;
+    expect_row(row + next);
+    load_row(s.x + (past + t) * TILE, row, width);
+  }
   for (long k = 0; k < a.taps; k++)
     for (long lane = 0; lane < TILE; lane++)
       s.weight[k * TILE + lane] = lane < width ? a.weight[(first + lane) * a.taps + k] : 0.0f;
@@ -49,13 +54,15 @@ static void convolve_tile(const ConvolutionArguments& a, const ConvolutionScratc
   const long first = tile * TILE, width = least(TILE, a.channels - first);
   float bias[TILE], row[TILE];
   load_row(bias, a.bias + first, width);
-  load_frames(a, s, batch, first, width);
+  load_frames(a, s, batch, first, width, TILE);
   for (long t = 0; t < a.frames; t++) {
+    float* y = a.y + (batch * a.frames + t) * a.channels + first;
+    expect_row_to_write(y + TILE);
     for (int v = 0; v < V; v++) {
       const Lanes p = filtered<TAPS>(a, s, t, v, load(bias + v * W));
       store(row + v * W, p * sigmoid_of(p));
     }
-    store_row(a.y + (batch * a.frames + t) * a.channels + first, row, width);
+    store_row(y, row, width);
   }
 }
 
@@ -67,11 +74,13 @@ static void convolve_tile_back(const ConvolutionArguments& a, const ConvolutionS
   const long taps = TAPS ? TAPS : a.taps, past = taps - 1;
   float bias[TILE], row[TILE];
   load_row(bias, a.bias + first, width);
-  load_frames(a, s, batch, first, width);
+  load_frames(a, s, batch, first, width, a.x_batch);
   memset(s.g, 0, sizeof(float) * past * TILE);
   memset(s.g + (past + a.frames) * TILE, 0, sizeof(float) * past * TILE);
   for (long t = 0; t < a.frames; t++) {
-    load_row(row, a.dy + batch * a.dy_batch + t * a.dy_frame + first, width);
+    const float* dy = a.dy + batch * a.dy_batch + t * a.dy_frame + first;
+    expect_row(dy + a.dy_batch);
+    load_row(row, dy, width);
     for (int v = 0; v < V; v++) {
       const Lanes p = filtered<TAPS>(a, s, t, v, load(bias + v * W)), s_p = sigmoid_of(p);
       const Lanes g = load(row + v * W) * (s_p + p * s_p * (1.0f - s_p));
@@ -91,9 +100,10 @@ static void convolve_tile_back(const ConvolutionArguments& a, const ConvolutionS
         sum += load(s.weight + k * TILE + v * W) * load(s.g + (past + t - k) * TILE + v * W);
       store(row + v * W, sum);
     }
-    float* to = t < past ? a.dbefore + (batch * past + t) * a.channels
-                         : a.dx + (batch * a.frames + t - past) * a.channels;
-    store_row(to + first, row, width);
+    float* to = t < past ? a.dbefore + (batch * past + t) * a.channels + first
+                         : a.dx + (batch * a.frames + t - past) * a.channels + first;
+    if (t >= past) expect_row_to_write(to + a.frames * a.channels);
+    store_row(to, row, width);
   }
 }
 

@@ -3,7 +3,7 @@
 // B batch, T frames, E channels, N states a channel. With d = softplus(step + bias):
 //   h[t] = exp(d[t] A) h[t-1] + d[t] u[t] b[t],   y[t] = (h[t] . c[t] + D u[t]) * silu(gate[t])
 // Lanes run over channels. A tile of channels goes through CHUNK frames at a time, state after state, so that all it
-// touches stays in the first-level cache. The backward pass takes chunks from the last to the first: it computes the
+// touches stays in the first-level cache; meanwhile the next tile's rows are fetched. The backward pass takes chunks from the last to the first: it computes the
 // states of a chunk again from the state before it, which the forward pass kept (`checkpoints`).
 #pragma once
 #include <cstdint>
@@ -11,7 +11,8 @@
 #include "memory.h"
 #include "vectors.h"
 
-static const long CHUNK = 32;
+// 20 frames of AVX-512's tiles are 2.5 kB an array: at 32, arrays lie 4 kB apart and compete for the same cache lines.
+static const long CHUNK = 20;
 
 // Tensors are (B, T, E) or (B, T, N) with a stride for batch and frame (in floats) and the last dimension dense;
 // those without a stride are dense. `gate` may be null, and with it dgate.
@@ -90,6 +91,16 @@ struct ForwardScratch {
   }
 };
 
+ALWAYS_INLINE void expect_next_tile(const ScanArguments& a, long batch, long t, long first) {
+  const long row = (batch * a.frames + t) * a.channels + first;
+  expect_row(a.u + batch * a.u_batch + t * a.u_frame + first);
+  expect_row(a.step + batch * a.step_batch + t * a.step_frame + first);
+  expect_row_to_write(a.y + row);
+  if (a.gate == nullptr) return;
+  expect_row(a.gate + batch * a.gate_batch + t * a.gate_frame + first);
+  if (a.ungated) expect_row_to_write(a.ungated + row);
+}
+
 static void forward_tile(const ScanArguments& a, const ForwardScratch& s, const float* decays, long batch, long tile) {
   const long first = tile * TILE, width = least(TILE, a.channels - first);
   float skip[TILE], bias[TILE], raw[TILE];
@@ -102,6 +113,7 @@ static void forward_tile(const ScanArguments& a, const ForwardScratch& s, const 
       for (long n = 0; n < a.states; n++)
         store_row(checkpoint_row(a, batch, begin / CHUNK, n, tile), s.states + n * TILE, width);
     for (long t = 0; t < frames; t++) {
+      expect_next_tile(a, batch, begin + t, first + TILE);
       load_row(s.u + t * TILE, a.u + batch * a.u_batch + (begin + t) * a.u_frame + first, width);
       load_row(raw, a.step + batch * a.step_batch + (begin + t) * a.step_frame + first, width);
       for (int v = 0; v < V; v++) {
@@ -208,12 +220,26 @@ static inline void run_state_back(const BackwardScratch& s, const float* rates, 
   for (int v = 0; v < V; v++) store(gradient + v * W, g[v]), store(dA + v * W, sum[v]);
 }
 
+ALWAYS_INLINE void expect_next_tile_back(const ScanArguments& a, long batch, long t, long first) {
+  const long row = (batch * a.frames + t) * a.channels + first;
+  expect_row(a.u + batch * a.u_batch + t * a.u_frame + first);
+  expect_row(a.step + batch * a.step_batch + t * a.step_frame + first);
+  expect_row(a.dy + batch * a.dy_batch + t * a.dy_frame + first);
+  expect_row_to_write(a.du + row);
+  expect_row_to_write(a.dstep + row);
+  if (a.gate == nullptr) return;
+  expect_row(a.gate + batch * a.gate_batch + t * a.gate_frame + first);
+  expect_row(a.ungated + row);
+  expect_row_to_write(a.dgate + row);
+}
+
 // Softplus, input and gate of a chunk, with the gradient that reaches the ungated output.
 static void enter_chunk_back(const ScanArguments& a, const BackwardScratch& s, long batch, long first, long width,
                              long begin, long frames, const float* bias) {
   float raw[TILE], gate[TILE], ungated[TILE];
   for (long t = 0; t < frames; t++) {
     const long at_row = t * TILE, row = (batch * a.frames + begin + t) * a.channels + first;
+    expect_next_tile_back(a, batch, begin + t, first + TILE);
     load_row(s.u + at_row, a.u + batch * a.u_batch + (begin + t) * a.u_frame + first, width);
     load_row(raw, a.step + batch * a.step_batch + (begin + t) * a.step_frame + first, width);
     load_row(s.dy + at_row, a.dy + batch * a.dy_batch + (begin + t) * a.dy_frame + first, width);
