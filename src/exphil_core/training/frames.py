@@ -133,8 +133,10 @@ class FrameStore:
         raw = np.empty((len(windows), span), ROW)
         there = np.minimum(self.table.frames[windows.game] - windows.start, span)
         self._copy(ROWS, windows.game, windows.start, there, raw)
+        # As bytes: numpy would copy a row's fields one by one.
+        plain = raw.view(np.uint8).reshape(len(windows), span, ROW.itemsize)
         for lane in np.flatnonzero(there < span):
-            raw[lane, there[lane] :] = raw[lane, there[lane] - 1]
+            plain[lane, there[lane] :] = plain[lane, there[lane] - 1]
         return raw
 
     def _copy(self, name: str, games: Longs, start: Longs, count: Longs, into: npt.NDArray[Any]) -> None:
