@@ -100,7 +100,7 @@ class Trainer:
         self.save_every = SaveEvery.parse(config.save_every)
         self.device = next(policy.parameters()).device
         self.sampler = sampler_of(config, training, team.part)
-        steps = config.epochs * -(-self.sampler.step_count() // config.accumulate)
+        steps = config.epochs * -(-self.sampler.step_count(self._order(1)) // config.accumulate)
         total = min(steps, config.max_steps) if config.max_steps else steps
         self.learner = Learner(config, policy, total, team)
         seed_rank(self.learner)
@@ -255,7 +255,7 @@ class Trainer:
 
     def _train_epoch(self) -> None:
         self.policy.train()
-        at, count = self.at, self.sampler.step_count()
+        at, count = self.at, self.sampler.step_count(self._order(self.at.epoch))
         self._quietly(lambda: self.reporter.start(f"epoch {at.epoch}/{self.config.epochs}", count, "steps"))
         shown, shown_at = None, 0.0
         now = self.clock()
@@ -316,10 +316,14 @@ class Trainer:
 
     def _batches(self) -> Iterator[list[Step]]:
         """What is left of the epoch's batches, those of one step together."""
-        rng = np.random.default_rng([self.config.seed, self.at.epoch])
-        steps = ahead(self.sampler.plans(rng, self.at.batches), self.sampler.store)
+        plans = self.sampler.plans(self._order(self.at.epoch), self.at.batches)
+        steps = ahead(plans, self.sampler.store)
         while group := list(itertools.islice(steps, self.config.accumulate)):
             yield group
+
+    def _order(self, epoch: int) -> np.random.Generator:
+        """What orders this epoch."""
+        return np.random.default_rng([self.config.seed, epoch])
 
 
 def sampler_of(

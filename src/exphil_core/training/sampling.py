@@ -33,6 +33,8 @@ from exphil_core.training.team import WHOLE, Part
 # Windows in a segment: long enough that few windows start without memory (1 in 20), short enough that a batch
 # holds many situations and a few games fill all lanes.
 SEGMENT_WINDOWS = 20
+# Epochs of more steps are not planned only to count them: that takes 50 µs a step.
+COUNTED = 4000
 # Single frames are drawn from so many at a time, in segments of so many consecutive ones: 1,024 places of the whole
 # data, 20 kB read at each, 21 MB of rows in memory.
 POOL_FRAMES = 1 << 17
@@ -69,8 +71,8 @@ class Sampler(Protocol):
     @property
     def store(self) -> FrameStore: ...
 
-    def step_count(self) -> int:
-        """Steps of an epoch, or nearly."""
+    def step_count(self, rng: np.random.Generator | None = None) -> int:
+        """Steps of the epoch that `rng` orders (default: of one like any other); of a long one, nearly."""
         ...
 
     def plans(self, rng: np.random.Generator, start: int = 0) -> Iterator[Plan]:
@@ -117,11 +119,12 @@ class WindowSampler:
     hiding: Hiding = NOTHING
     part: Part = WHOLE
 
-    def step_count(self) -> int:
-        """Steps of an epoch: the longest lane's windows, if all lanes are kept equally busy (an estimate; the
-        random phase of the segments moves it by a few)."""
+    def step_count(self, rng: np.random.Generator | None = None) -> int:
+        """Steps of the epoch that `rng` orders. Up to COUNTED they are counted; of more it is the longest lane's
+        windows, as if all lanes were kept equally busy, which leaves out how the last of them run dry."""
         windows = int((-(-self.store.sides.rows // self.window)).sum())
-        return max(1, -(-windows // self.lanes))
+        about = max(1, -(-windows // self.lanes))
+        return about if about > COUNTED else sum(1 for _ in self._all_plans(rng or np.random.default_rng(0)))
 
     def epoch(self, rng: np.random.Generator, start: int = 0) -> Iterator[Step]:
         """The steps of one epoch: every row of every side once. Lanes fall away when nothing is left for them."""
@@ -129,9 +132,13 @@ class WindowSampler:
 
     def plans(self, rng: np.random.Generator, start: int = 0) -> Iterator[WindowPlan]:
         """Plans of the steps from `start` on. Passing over a step takes 50 µs."""
+        return itertools.islice(parts_of(self._all_plans(rng), self.part), start, None)
+
+    def _all_plans(self, rng: np.random.Generator) -> Iterator[WindowPlan]:
+        """Of the whole epoch, all parts together."""
         runs, length = whole_sides(self.store.sides), self.window * SEGMENT_WINDOWS
         waiting = Queue(Cutting(self.store, runs, length, self.mirror, _key(rng), self.hiding, self.swap))
-        return itertools.islice(parts_of(self._walk(waiting), self.part), start, None)
+        return self._walk(waiting)
 
     def _walk(self, waiting: Queue) -> Iterator[WindowPlan]:
         lanes = waiting.take(self.lanes)
@@ -296,8 +303,8 @@ class FrameSampler:
     hiding: Hiding = NOTHING
     part: Part = WHOLE
 
-    def step_count(self) -> int:
-        """Steps of an epoch."""
+    def step_count(self, rng: np.random.Generator | None = None) -> int:
+        """Steps of an epoch, the same for all."""
         return max(1, -(-self.store.example_count() // self.size))
 
     def epoch(self, rng: np.random.Generator, start: int = 0) -> Iterator[Step]:
