@@ -116,9 +116,24 @@ def test_tags_are_added_sorted_once_and_taken_away(folder, fakes):
     assert registry.models()[0].tags == ("a",)
     with pytest.raises(UnknownName, match='unknown tag "aa"'):
         registry.untag("x", ["aa"])
-    for bad in ("", "two words", "a,b", "x" * 65, "a\n"):
-        with pytest.raises(UsageError, match="must be 1 to 64"):
+    for bad in ("", "two words", "a,b", "x" * 65, "a\n", "a\x1bb", "a\u202eb", "a\udce9"):
+        with pytest.raises(UsageError, match=r'^tag ".{0,80}" must be 1 to 64'):
             registry.tag("x", [bad])
+
+
+@pytest.mark.parametrize("odd", [{"tags": ["\udce9"]}, {"plugins": {"\udce9": "\ud800"}}])
+def test_a_config_file_with_what_is_no_utf_8_harms_nothing(folder, fakes, odd):
+    fakes.model(folder, "x", val_loss=1.0)
+    fakes.model(folder, "y", val_loss=2.0)
+    path = folder / "x_config.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "model": {**document["model"], **odd}}))
+    models, problems = Registry(folder).rebuild()
+    assert ([entry.id for entry in models], problems) == (["x", "y"], [])
+    for name in "xy":
+        Registry(folder).tag(name, ["t"])
+        assert "t" in Registry(folder).get(name).tags
+    assert Registry(folder).rebuild()[1] == []
 
 
 def test_tagging_keeps_what_others_put_into_the_config_file(folder, fakes):

@@ -320,7 +320,7 @@ def test_a_name_may_hold_the_loss(small_run: Run) -> None:
 
 
 def test_a_tag_that_can_t_be_one_is_refused_at_once(manager: PluginManager) -> None:
-    with pytest.raises(UsageError, match=r"tags: .* must be 1 to 64 characters without spaces or commas"):
+    with pytest.raises(UsageError, match=r"tags: .* must be 1 to 64 characters that can be shown"):
         resolve(manager, flags={"tags": "two words"})
 
 

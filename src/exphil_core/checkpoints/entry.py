@@ -13,6 +13,7 @@ import attrs
 
 from exphil_core.checkpoints.files import CONFIG, POLICY, WEIGHTS, sibling
 from exphil_core.checkpoints.paths import ARCHIVE, identity, stem_problem
+from exphil_core.wording import one_line
 
 TRAINING_TYPES = ("imitation", "fine_tune", "ppo", "self_play")
 
@@ -128,8 +129,9 @@ def games_digest(held_out: Iterable[str]) -> str:
 
 
 def tag_problem(tag: str) -> str | None:
-    """Why `tag` can't be one, or None."""
-    return None if _TAG.fullmatch(tag) else "must be 1 to 64 characters without spaces or commas"
+    """Why `tag` can't be given to a model, or None. Those that files hold may be worse."""
+    fits = _TAG.fullmatch(tag) and one_line(tag) == tag
+    return None if fits else "must be 1 to 64 characters that can be shown, without spaces and commas"
 
 
 # `registry list` reads ten thousand models, hence no cattrs below. The types of a model's fields are looked up at

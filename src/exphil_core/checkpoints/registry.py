@@ -37,6 +37,7 @@ from exphil_core.checkpoints.registry_file import (
 )
 from exphil_core.checkpoints.running import is_running
 from exphil_core.errors import UsageError, unknown_name
+from exphil_core.wording import one_line
 
 FILE = "registry.json"
 LOCK_SECONDS = 60.0
@@ -177,7 +178,7 @@ class Registry:
         tags = list(tags)
         for tag in tags:
             if problem := tag_problem(tag):
-                raise UsageError(f'tag "{tag}" {problem}')
+                raise UsageError(f'tag "{one_line(tag)[:80]}" {problem}')
         return self._retag(name, lambda known: {*known, *tags})
 
     def untag(self, name: str, tags: Iterable[str]) -> ModelEntry:

@@ -80,8 +80,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def line_of(entry: ModelEntry) -> bytes:
-    """A model's line in the file, without indentation and comma."""
-    return _encode(entry_to_json(entry)).encode()
+    """A model's line in the file, without indentation and comma. What is no UTF-8 is escaped."""
+    return _encode(entry_to_json(entry)).encode("utf-8", "backslashreplace")
 
 
 def registry_text(models: Iterable[ModelEntry]) -> bytes:
@@ -90,7 +90,9 @@ def registry_text(models: Iterable[ModelEntry]) -> bytes:
     rows = b",\n    ".join(map(line_of, ordered)).decode()
     best = json.dumps(leaderboard(ordered), ensure_ascii=False, indent=2).replace("\n", "\n  ")
     body = f"\n    {rows}\n  " if rows else ""
-    return f'{{\n  "schema": {SCHEMA},\n  "models": [{body}],\n  "leaderboard": {best}\n}}\n'.encode()
+    return f'{{\n  "schema": {SCHEMA},\n  "models": [{body}],\n  "leaderboard": {best}\n}}\n'.encode(
+        "utf-8", "backslashreplace"
+    )
 
 
 def scan(folder: Path) -> tuple[Models, list[str]]:

@@ -22,6 +22,7 @@ from exphil_core.cli.registry_options import (
 )
 from exphil_core.cli.registry_upkeep import import_from, rebuild_registry, restore_model, verify_registry
 from exphil_core.errors import ExphilError, UsageError, unknown_name
+from exphil_core.wording import one_line
 
 if TYPE_CHECKING:
     from exphil_core.checkpoints.entry import ModelEntry
@@ -274,7 +275,7 @@ def show_lineage(model: str, as_mermaid: bool, folder: Path, as_json: bool) -> N
         print_json({"id": asked.id, "nodes": [node_to_json(node) for node in nodes]})
         return
     fancy = (sys.stdout.encoding or "").lower().startswith("utf")
-    click.echo("\n".join(mermaid(nodes) if as_mermaid else draw(nodes, fancy=fancy)))
+    click.echo("\n".join(map(one_line, mermaid(nodes) if as_mermaid else draw(nodes, fancy=fancy))))
 
 
 @registry.command("compare")

@@ -24,7 +24,8 @@ from exphil_core.options import (
 )
 
 TAG_RULE = Rule(
-    says="1 to 64 characters without spaces or commas", holds=lambda tag: tag_problem(tag) is None
+    says="1 to 64 characters that can be shown, without spaces and commas",
+    holds=lambda tag: tag_problem(tag) is None,
 )
 
 DATA, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Output"
