@@ -5,7 +5,8 @@
 Frames are those of the league's conformance test (six real games, looped), the network has random weights, which cost
 what trained ones cost. A reply is everything but the socket: UMI's frames to observations, the network, the draw, the
 controller rows. Processor time of all threads stands beside wall-clock time, so that a busy machine shows. Character
-features are measured with one backbone: they cost the same with each.
+features are measured with one backbone, as they cost the same with each, and with one fighter of each game being of a
+character that they suit.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import torch
 from exphil_core.checkpoints.store import save_policy
 from exphil_core.features.schema import observation_schema
 from exphil_core.kernels.library import kernel_variant
+from exphil_core.melee.characters import BY_NAME
 from exphil_core.models.policy import build_policy, policy_shape
 from exphil_core.plugin_manager import PluginManager, load_plugins
 from exphil_core.replays.controller import PARTS
@@ -49,6 +51,16 @@ def policy_file(manager: PluginManager, folder: Path, backbone: str, features: t
     path = folder / f"{backbone}_policy.safetensors"
     save_policy(path, policy, about)
     return path
+
+
+def with_character(manager: PluginManager, streams: np.ndarray, features: tuple[str, ...]) -> np.ndarray:
+    """The same frames, the first fighter being of the first character that the first of `features` suits."""
+    if not features:
+        return streams
+    spec = manager.get("exphil_character_features", features[0]).spec
+    changed = streams.copy()
+    changed["players"]["character"][..., 0] = BY_NAME[spec.characters[0]].internal
+    return changed
 
 
 def replies(path: Path, streams: np.ndarray, games: int, frames: int) -> dict[str, float]:
@@ -93,9 +105,10 @@ def main() -> None:
         for backbone, names in work:
             features = tuple(names.split(",")) if names else ()
             path = policy_file(manager, Path(folder), backbone, features)
+            seen = with_character(manager, streams, features)
             for games in GAMES:
                 frames = given.frames // 4 if names else given.frames
-                figures = replies(path, streams, games, frames)
+                figures = replies(path, seen, games, frames)
                 found.append({"backbone": backbone, "features": names, "games": games, **figures})
                 print(json.dumps(found[-1]), flush=True)
     machine = {

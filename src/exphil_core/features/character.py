@@ -6,6 +6,7 @@ A plugin's `CharacterFeatureSpec.factory` makes one tracker for each fighter of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import attrs
@@ -67,6 +68,11 @@ class ActiveFeature:
         """What its columns are called among the arrays of a game."""
         return f"feature {self.entry.spec.name}"
 
+    @cached_property
+    def _range(self) -> npt.NDArray[np.float32]:
+        """What each column may be at least and at most, (2, columns)."""
+        return np.array([[c.low, c.high] for c in self.entry.spec.columns], np.float32).reshape(-1, 2).T
+
     def track(self, tracker: FeatureTracker, rows: FighterRows) -> npt.NDArray[np.float32]:
         """The tracker's columns for `rows`, checked: shape, finite, inside the range that the spec promises."""
         spec, origin = self.entry.spec, self.entry.origin.distribution
@@ -80,14 +86,16 @@ class ActiveFeature:
             raise ExphilError(
                 f"plugin {origin}: feature {spec.name} gave an array of {values.shape}, not {expected}"
             )
-        for index, column in enumerate(spec.columns):
-            inside = (values[:, index] >= column.low) & (values[:, index] <= column.high)
-            if not inside.all():
-                culprit = values[:, index][~inside][0]
-                raise ExphilError(
-                    f"plugin {origin}: feature {spec.name} gave {culprit:g} for {column.name}, outside "
-                    f"{column.low:g} to {column.high:g}"
-                )
+        low, high = self._range
+        inside = (values >= low) & (values <= high)
+        if not inside.all():
+            column_at = int(np.argmin(inside.all(axis=0)))
+            column = spec.columns[column_at]
+            culprit = values[~inside[:, column_at], column_at][0]
+            raise ExphilError(
+                f"plugin {origin}: feature {spec.name} gave {culprit:g} for {column.name}, outside "
+                f"{column.low:g} to {column.high:g}"
+            )
         return values
 
 

@@ -9,6 +9,8 @@ at a death, but not its count.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -35,12 +37,25 @@ LANDINGS = (*range(70, 75), *range(350, 353))
 BUCKETS, CATCHES, POURS = range(375, 381), (376, 379), (377, 380)
 FULL = 3
 
-_NUMBER = np.zeros(512, np.int64)
+ACTIONS = 512
+
+
+def _listed(*groups: Iterable[int]) -> npt.NDArray[np.bool_]:
+    """Of each action and group whether it is in it, (ACTIONS, groups)."""
+    listed = np.zeros((ACTIONS, len(groups)), bool)
+    for group, actions in enumerate(groups):
+        listed[list(actions), group] = True
+    return listed
+
+
+_SHOWN = _listed(*AERIALS, CANCELLABLE, LANDINGS, BUCKETS)
+_CATCHES, _POURS = _listed(CATCHES)[:, 0], _listed(POURS)[:, 0]
+_NUMBER = np.zeros(ACTIONS, np.int64)
 for _number in NUMBERS:
     _NUMBER[[GROUND + _number, AIR + _number]] = _number
 
 # Nobody's action: what another character does is looked up here.
-_NOTHING = 511
+_NOTHING = ACTIONS - 1
 
 
 class Hammer:
@@ -58,6 +73,9 @@ class Hammer:
         if len(rows.action) == 0:
             return np.zeros((0, len(COLUMNS)), np.float32)
         he = rows.character == GAME_AND_WATCH
+        if not he.any():  # half of all fighters in play, who shouldn't cost anything
+            self._number, self._action = 0, _NOTHING
+            return np.zeros((len(he), len(COLUMNS)), np.float32)
         action = np.where(he, np.clip(rows.action, 0, _NOTHING), _NOTHING)
         number = _NUMBER[action]
         last, before = self._drawn(number, action <= LAST_OF_DEATH)
@@ -67,10 +85,7 @@ class Hammer:
                 last / NUMBERS[-1],
                 before / NUMBERS[-1],
                 _can_be_next(last, before),
-                *(np.isin(action, ids) for ids in AERIALS),
-                np.isin(action, CANCELLABLE),
-                np.isin(action, LANDINGS),
-                np.isin(action, BUCKETS),
+                _SHOWN[action],
                 self._caught(action) / FULL,
             ]
         )
@@ -79,7 +94,7 @@ class Hammer:
 
     def _caught(self, action: npt.NDArray[np.int16]) -> Numbers:
         """How many projectiles are in the bucket: landing with it in hand catches nothing twice."""
-        catches, pours = np.isin(action, CATCHES), np.isin(action, POURS)
+        catches, pours = _CATCHES[action], _POURS[action]
         begun = catches & ~np.concatenate([[self._action in CATCHES], catches[:-1]])
         count = np.cumsum(begun)
         poured = np.maximum.accumulate(np.where(pours, np.arange(len(action)), -1))

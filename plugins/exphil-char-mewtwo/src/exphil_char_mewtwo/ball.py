@@ -60,6 +60,9 @@ class ShadowBall:
         if len(rows.action) == 0:
             return np.zeros((0, len(BALL_COLUMNS)), np.float32)
         mewtwo = rows.character == MEWTWO
+        if not mewtwo.any():  # half of all fighters in play, who shouldn't cost anything
+            self._before.action, self._before.held = _NOTHING, 0
+            return np.zeros((len(mewtwo), len(BALL_COLUMNS)), np.float32)
         action = np.where(mewtwo, np.clip(rows.action, 0, _NOTHING), _NOTHING)
         level, fired = self._levels(action)
         with np.errstate(invalid="ignore"):
@@ -123,6 +126,8 @@ def _flight(rows: FighterRows, charge: npt.NDArray[np.float64]) -> list[npt.NDAr
     """Of his newest ball in flight: whether there is one, the way to it, its velocity, time left and charge."""
     items = rows.items
     flying = np.flatnonzero((items.type == BALL) & (items.state == FLYING) & (items.owner == 0))
+    if not len(flying):
+        return [np.zeros((len(rows.action), 6)), np.zeros(len(rows.action))]
     frame = items.frame()[flying]
     # Items of a frame stand from the oldest to the newest: the last one written is the newest.
     shown = np.zeros((len(rows.action), 6))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from exphil_core.features.character import FighterRows
 from exphil_core.melee.characters import BY_NAME
 from exphil_core.melee.stages import Stage
+from exphil_core.replays.game import STATE
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -42,6 +43,7 @@ _SPENT = (_PHASE > 0) | _FALLS
 _SPENT[AIR_DODGE] = True
 
 _NEVER = -(1 << 40)
+_PLACE = [STATE["x"], STATE["y"]]
 
 
 @attrs.define
@@ -69,6 +71,8 @@ class Teleport:
         if count == 0:
             return np.zeros((0, 15), np.float32)
         mewtwo = rows.character == MEWTWO
+        if not mewtwo.any():
+            return self._somebody_else(rows)
         action = np.where(mewtwo, np.clip(rows.action, 0, 511), 0)
         position = np.stack([rows.column("x"), rows.column("y")], axis=1)
         # Positions are unknown in places, and numpy needn't say so.
@@ -76,6 +80,18 @@ class Teleport:
             path = _Path(action, position, self._before)
             self._before = path.carried()
             return self._columns(path, action, mewtwo, rows)
+
+    def _somebody_else(self, rows: FighterRows) -> Floats:
+        """Half of all fighters in play, who shouldn't cost anything."""
+        before, count = self._before, len(rows.action)
+        self._before = _Carried(
+            started=max(before.started - count, _NEVER),
+            vanished=max(before.vanished - count, _NEVER),
+            position=rows.state[-1, _PLACE],
+            origin=before.origin,
+            direction=before.direction,
+        )
+        return np.zeros((count, 15), np.float32)
 
     def _columns(
         self, path: _Path, action: npt.NDArray[np.int16], mewtwo: Flags, rows: FighterRows
