@@ -81,7 +81,9 @@ def test_presets_that_extend_each_other_in_a_circle_show_it(own: PluginManager) 
 
 
 def test_a_preset_on_a_missing_base_names_it(own: PluginManager) -> None:
-    with pytest.raises(InvalidSettings, match='unknown preset "gone"'):
+    with pytest.raises(
+        InvalidSettings, match=r'unknown preset "gone" .*\(base of preset orphan \(exphil-own\)\)$'
+    ):
         resolve(own, preset="orphan")
 
 
@@ -92,6 +94,25 @@ def test_a_preset_s_wrong_values_name_the_preset(own: PluginManager) -> None:
         'epochs: "many" is not a whole number (preset wrong (exphil-own))',
         "colour: 3 is not a setting (preset wrong (exphil-own))",
     )
+
+
+def test_unknown_names_say_where_they_stand(own: PluginManager) -> None:
+    names = {
+        "backbone": "grru",
+        "character": "foxx",
+        "opponent": ["foxx"],
+        "stage": ["batlefield"],
+        "features": ["telport"],
+        "naming": "hybird",
+        "log_to": ["wandbb"],
+        "log_options": {"wandbb": {"x": 1}},
+    }
+    with pytest.raises(InvalidSettings) as caught:
+        resolve(own, preset="quik", preset_from="file x.toml", layers=[Layer("file x.toml", names)])
+    assert len(caught.value.problems) == 1 + len(names)
+    assert all(problem.endswith(" (file x.toml)") for problem in caught.value.problems)
+    with pytest.raises(InvalidSettings, match=r'unknown backbone "gruu" .* \(flag\)$'):
+        resolve(own, flags={"backbone": "gruu"})
 
 
 def test_an_alias_becomes_the_backbone_s_own_name(own: PluginManager) -> None:
@@ -146,7 +167,9 @@ def test_a_backbone_s_own_settings_are_checked_alike(
 def test_a_logger_s_setting_with_a_newline_stays_one_line(manager: PluginManager) -> None:
     with pytest.raises(InvalidSettings) as refused:
         resolve(manager, flags={"log_options": {"a\nb": "x"}})
-    assert refused.value.problems == ('log_options: "a\\nb" must say whose it is, as in wandb.project=melee',)
+    assert refused.value.problems == (
+        'log_options: "a\\nb" must say whose it is, as in wandb.project=melee (flag)',
+    )
 
 
 def test_a_parent_s_character_is_a_default_like_others(manager: PluginManager) -> None:

@@ -34,7 +34,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def resolved_file(manager: PluginManager, path: Path) -> ResolvedConfig:
     """What `train --config PATH` would start from."""
     settings = read_settings(path)
-    return resolve(manager, preset=settings.preset, layers=[settings.layer])
+    return resolve(
+        manager, preset=settings.preset, preset_from=settings.layer.origin, layers=[settings.layer]
+    )
 
 
 @config.command()

@@ -112,6 +112,7 @@ def _begin(
     file = read_settings(settings_file) if settings_file else None
     parts: dict[str, Any] = {
         "preset": preset or (file.preset if file else None),
+        "preset_from": file.layer.origin if file and not preset else "",
         "layers": [file.layer] if file else [],
         "flags": flags,
     }

@@ -20,9 +20,9 @@ NOWHERE = "none"
 
 
 def logger_settings(
-    manager: PluginManager, names: Sequence[str], options: Mapping[str, Any]
+    manager: PluginManager, names: Sequence[str], options: Mapping[str, Any], origins: Mapping[str, str]
 ) -> tuple[tuple[str, ...], dict[str, dict[str, Any]], list[str]]:
-    """The registered names, each one's settings by its name, and what is wrong with either.
+    """The registered names, each one's settings by its name, and what is wrong with either and where it stands.
 
     `options` come as a command line gives them (``{"wandb.project": "melee"}``) or as files do
     (``{"wandb": {"project": "melee"}}``).
@@ -33,21 +33,23 @@ def logger_settings(
         try:
             spec: LoggerSpec = manager.get(HOOK, name).spec
         except UsageError as error:
-            problems.append(str(error))
+            problems.append(f"{error} ({origins['log_to']})")
             continue
         chosen[spec.name] = spec
         problems += missing(spec)
     given, wrong = _by_logger(options)
-    problems += wrong
     checked: dict[str, dict[str, Any]] = {}
     for name, spec in chosen.items():
-        values, wrong = _checked(spec, given.pop(name, {}))
-        problems += wrong
+        own = given.pop(name, {})
+        values, found = _checked(spec, own)
+        wrong += found
+        problems += _unset(spec, own)
         if values:
             checked[name] = values
     # Settings of a logger that this run doesn't write to do no harm; those of none are a slip of the pen.
     known = manager.names(HOOK)
-    problems += [f"log_options: {unknown_name('logger', name, known)}" for name in given if name not in known]
+    wrong += [f"log_options: {unknown_name('logger', name, known)}" for name in given if name not in known]
+    problems += [f"{problem} ({origins['log_options']})" for problem in wrong]
     return tuple(chosen), checked, problems
 
 
@@ -75,9 +77,12 @@ def _checked(spec: LoggerSpec, values: Mapping[str, Any]) -> tuple[dict[str, Any
     if spec.options is None:
         return {}, [f"log_options: {spec.name} has no settings of its own"] if values else []
     good, wrong = check_values(spec.options, values, f"log_options.{spec.name}.", texts=True)
-    unset = [
+    return good, list(map(str, wrong))
+
+
+def _unset(spec: LoggerSpec, values: Mapping[str, Any]) -> list[str]:
+    return [
         f"log_options.{spec.name}.{field.name}: must be given, as in --log-option {spec.name}.{field.name}=…"
-        for field in attrs.fields(spec.options)
+        for field in (attrs.fields(spec.options) if spec.options else ())
         if field.default is attrs.NOTHING and field.name not in values
     ]
-    return good, [*map(str, wrong), *unset]

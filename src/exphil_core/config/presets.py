@@ -41,7 +41,15 @@ def preset_chain(manager: PluginManager, name: str) -> list[Registered]:
         if current in seen:
             raise UsageError(f"presets extend each other in a circle: {' -> '.join([*seen, current])}")
         seen.append(current)
-        entry = find_preset(manager, current)
+        try:
+            entry = find_preset(manager, current)
+        except UsageError as error:
+            if not chain:
+                raise
+            child = chain[-1]
+            raise type(error)(
+                f"{error} (base of preset {child.spec.name} ({child.origin.distribution}))"
+            ) from None
         chain.append(entry)
         current = entry.spec.base
     return chain[::-1]

@@ -48,12 +48,14 @@ def resolve(
     manager: PluginManager,
     *,
     preset: str | None = None,
+    preset_from: str = "",
     layers: Sequence[Layer] = (),
     flags: Mapping[str, Any] | None = None,
     parent: Layer | None = None,
 ) -> ResolvedConfig:
     """Merge defaults < `parent` (the model to start from) < preset < `layers` (files) < `flags` and check the whole.
 
+    `preset_from` is where the preset was named, if not by the user just now.
     Raises InvalidSettings with every problem at once, before anything is read or written.
     """
     problems: list[str] = []
@@ -62,7 +64,7 @@ def resolve(
         try:
             stack += [(layer, False) for layer in preset_layers(manager, preset)]
         except UsageError as error:
-            problems.append(str(error))
+            problems.append(f"{error} ({preset_from})" if preset_from else str(error))
     stack += [(layer, False) for layer in layers]
     stack += [(Layer(FLAG, {name: value}), True) for name, value in (flags or {}).items()]
 
@@ -75,12 +77,12 @@ def resolve(
         origins.update(dict.fromkeys(good, layer.origin))
 
     config = TrainConfig(**values)
-    backbone = _backbone(manager, config, problems)
-    config = _names(manager, config, problems)
+    backbone = _backbone(manager, config, origins, problems)
+    config = _names(manager, config, origins, problems)
     if backbone is not None:
         config = _follow_backbone(config, backbone, origins, problems)
     asked = config
-    log_to, log_options, found = logger_settings(manager, config.log_to, config.log_options)
+    log_to, log_options, found = logger_settings(manager, config.log_to, config.log_options, origins)
     config = attrs.evolve(config, log_to=log_to, log_options=log_options)
     problems += found
     if problems or backbone is None:
@@ -94,16 +96,20 @@ def resolve(
     )
 
 
-def _backbone(manager: PluginManager, config: TrainConfig, problems: list[str]) -> BackboneSpec | None:
+def _backbone(
+    manager: PluginManager, config: TrainConfig, origins: Mapping[str, str], problems: list[str]
+) -> BackboneSpec | None:
     try:
         spec: BackboneSpec = manager.get("exphil_backbones", config.backbone).spec
         return spec
     except UsageError as error:
-        problems.append(str(error))
+        problems.append(f"{error} ({origins['backbone']})")
         return None
 
 
-def _names(manager: PluginManager, config: TrainConfig, problems: list[str]) -> TrainConfig:
+def _names(
+    manager: PluginManager, config: TrainConfig, origins: Mapping[str, str], problems: list[str]
+) -> TrainConfig:
     """Replace names by their standard spelling; note those that nothing knows."""
 
     def standard(field: str, name: str) -> str:
@@ -115,18 +121,18 @@ def _names(manager: PluginManager, config: TrainConfig, problems: list[str]) -> 
             known, found = {c.name for c in CHARACTERS}, character.name if character else None
         if found is None:
             near = {**CHARACTER_NAMES, **dict.fromkeys(known)} if field != "stage" else STAGE_NAMES
-            problems.append(str(_unknown(field, name, known, near)))
+            problems.append(f"{_unknown(field, name, known, near)} ({origins[field]})")
         return found or name
 
-    for hook, names in (
-        ("exphil_naming_schemes", (config.naming,)),
-        ("exphil_character_features", config.features),
+    for field, hook, names in (
+        ("naming", "exphil_naming_schemes", (config.naming,)),
+        ("features", "exphil_character_features", config.features),
     ):
         for name in names:
             try:
                 manager.get(hook, name)
             except UsageError as error:
-                problems.append(str(error))
+                problems.append(f"{error} ({origins[field]})")
     return attrs.evolve(
         config,
         character=standard("character", config.character) if config.character else None,
@@ -161,7 +167,9 @@ def _follow_backbone(
     if config.batch_size is None:
         config = attrs.evolve(config, batch_size=DEFAULT_BATCH[backbone.temporal])
     if backbone.options is None and config.backbone_options:
-        problems.append(f"backbone_options: {backbone.name} has no settings of its own")
+        problems.append(
+            f"backbone_options: {backbone.name} has no settings of its own ({origins['backbone_options']})"
+        )
     if backbone.options is not None:
         good, wrong = check_values(backbone.options, config.backbone_options, "backbone_options.", texts=True)
         problems += [f"{problem} ({origins['backbone_options']})" for problem in wrong]
