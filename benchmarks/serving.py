@@ -58,7 +58,7 @@ def with_character(manager: PluginManager, streams: np.ndarray, features: tuple[
     if not features:
         return streams
     spec = manager.get("exphil_character_features", features[0]).spec
-    changed = streams.copy()
+    changed: np.ndarray = streams.copy()
     changed["players"]["character"][..., 0] = BY_NAME[spec.characters[0]].internal
     return changed
 

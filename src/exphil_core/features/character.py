@@ -71,7 +71,8 @@ class ActiveFeature:
     @cached_property
     def _range(self) -> npt.NDArray[np.float32]:
         """What each column may be at least and at most, (2, columns)."""
-        return np.array([[c.low, c.high] for c in self.entry.spec.columns], np.float32).reshape(-1, 2).T
+        columns = self.entry.spec.columns
+        return np.array([[c.low for c in columns], [c.high for c in columns]], np.float32)
 
     def track(self, tracker: FeatureTracker, rows: FighterRows) -> npt.NDArray[np.float32]:
         """The tracker's columns for `rows`, checked: shape, finite, inside the range that the spec promises."""
