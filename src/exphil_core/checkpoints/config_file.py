@@ -66,6 +66,9 @@ def read_document(folder: Path, relative: str) -> dict[str, Any]:
             f"{path}: written by a newer ExPhil (schema {schema}, this one knows {SCHEMA}); "
             "update with `pip install -U exphil-core`"
         )
+    for name in SECTIONS:
+        if not isinstance(document.get(name, {}), dict):
+            raise ConfigFileError(f"{path}: {name} is a {type(document[name]).__name__}, not an object")
     result: dict[str, Any] = document
     return result
 

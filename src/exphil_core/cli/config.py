@@ -96,7 +96,7 @@ def _settings_of(
     elif checkpoints.is_dir():
         entry = Registry(checkpoints).get(name)
         document = read_document(checkpoints, entry.config_path)
-        return dict(document["config"]), dict(document["origins"])
+        return dict(document.get("config", {})), dict(document.get("origins", {}))
     else:
         raise ExphilError(f'"{name}" is no settings file and no preset, and there is no folder {checkpoints}')
     # As JSON holds them, so that a model's settings and a file's compare.

@@ -20,7 +20,7 @@ from exphil_core.features.schema import observation_schema, require_schema
 from exphil_core.models.policy import Policy, build_policy, parameter_count, policy_shape
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import expanded
-from exphil_core.training.checkpoint import Checkpoint, find_checkpoint
+from exphil_core.training.checkpoint import Checkpoint, find_checkpoint, hashes_in
 
 Warn = Callable[[str], None]
 _Loaded = tuple[Policy, tuple[ActiveFeature, ...], int]
@@ -128,6 +128,6 @@ def _trained_on(found: Checkpoint, checkpoints: str, warn: Warn) -> frozenset[st
                 "known which games that was trained on"
             )
             break
-        games.update(document["data"].get("training_games", ()))
+        games |= hashes_in(document.get("data", {}), "training_games", entry.config_path) or set()
         parent = entry.parent_model
     return frozenset(games)

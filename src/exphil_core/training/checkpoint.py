@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from exphil_core.checkpoints.config_file import read_document
-from exphil_core.checkpoints.entry import ModelEntry, entry_from_json
+from exphil_core.checkpoints.config_file import entry_of, read_document
+from exphil_core.checkpoints.entry import ModelEntry
 from exphil_core.checkpoints.files import CONFIG, POLICY, STATE, WEIGHTS, sibling
 from exphil_core.checkpoints.find_model import FoundModel, find_model
 from exphil_core.checkpoints.states import load_state
@@ -84,21 +84,23 @@ def find_checkpoint(wanted: str, checkpoints: str, flag: str = "--from-checkpoin
     )
 
 
-def _of_document(found: FoundModel, document: Mapping[str, Any]) -> Checkpoint:
-    entry = found.entry or entry_from_json(document["model"])
-    settings = {name: document["config"][name] for name in INHERITED if name in document["config"]}
+def _of_document(found: FoundModel, document: dict[str, Any]) -> Checkpoint:
+    source = str(found.file(CONFIG))
+    entry = found.entry or entry_of(document, source)
+    config, data, results = (document.get(name, {}) for name in ("config", "data", "results"))
+    settings = {name: config[name] for name in INHERITED if name in config}
     if not document.get("observation"):
-        raise ExphilError(f"{found.file(CONFIG)}: does not say what the model sees (no observation in it)")
+        raise ExphilError(f"{source}: does not say what the model sees (no observation in it)")
     return Checkpoint(
         parent=Parent(id=entry.id, epochs=entry.total_epochs, training_type=FINE_TUNE),
         settings=settings,
         observation=document["observation"],
         tensors_from=_weights(found, entry),
-        trained_on=frozenset(document["data"].get("training_games", ())),
-        config=document["config"],
-        games_known="training_games" in document["data"],
-        held_out_games=_hashes(document["results"].get("validation_games")),
-        held_out_sides=_hashes(document["results"].get("validation_sides")),
+        trained_on=hashes_in(data, "training_games", source) or frozenset(),
+        config=config,
+        games_known="training_games" in data,
+        held_out_games=hashes_in(results, "validation_games", source),
+        held_out_sides=hashes_in(results, "validation_sides", source),
         val_loss=entry.val_loss,
         descends_from=entry.parent_model,
     )
@@ -150,13 +152,19 @@ def _of_state(path: Path, stem: str) -> Checkpoint:
         trained_on=frozenset(record["data"]["training_games"]),
         config=record["run"]["config"],
         games_known=True,
-        held_out_games=_hashes(record["data"].get("held_out_games")),
+        held_out_games=hashes_in(record["data"], "held_out_games", str(path)),
         descends_from=before.id if before else None,
     )
 
 
-def _hashes(listed: Iterable[str] | None) -> frozenset[str] | None:
-    return None if listed is None else frozenset(listed)
+def hashes_in(section: Mapping[str, Any], name: str, source: str) -> frozenset[str] | None:
+    """The hashes that the file `source` lists as `name`, or None. Raises ExphilError if that is no list of texts."""
+    listed = section.get(name)
+    if listed is None:
+        return None
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise ExphilError(f"{source}: {name} is not a list of texts")
+    return frozenset(listed)
 
 
 def check_fits(run: ResolvedConfig, checkpoint: Checkpoint) -> None:
