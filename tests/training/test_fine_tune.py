@@ -176,6 +176,19 @@ def test_damaged_files_of_the_parent_are_named_before_anything_is_read(small_run
     ):
         config.write_text(json.dumps(changed))
         assert "does not say what the model sees" in refused(parent.entry.id)
+    for section, name in (
+        ("data", "training_games"),
+        ("results", "validation_games"),
+        ("results", "validation_sides"),
+    ):
+        config.write_text(json.dumps({**document, section: {**document[section], name: 5}}))
+        assert refused(parent.entry.id) == f"{config}: {name} is not a list of texts"
+    config.write_text(json.dumps({**document, "results": 5}))
+    assert refused(parent.entry.id) == f"{config}: results is a int, not an object"
+    config.write_text(
+        json.dumps({k: v for k, v in document.items() if k not in ("config", "data", "results")})
+    )
+    assert not find_checkpoint(parent.entry.id, str(parent.folder)).games_known
 
 
 def test_a_policy_whose_bytes_have_changed_is_not_taken(
