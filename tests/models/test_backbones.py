@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
+from exphil_core import BackboneSpec, hookimpl
 from exphil_core.builtin.backbone_options import MambaOptions, SlidingWindowOptions
+from exphil_core.errors import ExphilError
 from exphil_core.features.schema import observation_schema
 from exphil_core.models.backbones.base import Backbone, reset_state, select_state, set_dropout
 from exphil_core.models.backbones.hybrid import layer_kinds
 from exphil_core.models.backbones.mamba import MambaMixer
 from exphil_core.models.backbones.sliding_window import SlidingWindow
 from exphil_core.models.policy import build_policy, policy_shape
-from exphil_core.plugin_manager import PluginManager, load_plugins
+from exphil_core.plugin_manager import PluginManager, Provenance, load_plugins
 
 B, T, D = 3, 17, 10
 NAMES = load_plugins().names("exphil_backbones")
@@ -192,3 +194,24 @@ def test_a_backbone_s_options_change_it(manager: PluginManager) -> None:
         for options in ({}, {"d_state": 4}, {"expand": 1}, {"d_conv": 2})
     ]
     assert len(set(sizes)) == 4
+
+
+class Halves:
+    """Registers what is no backbone: no module at all, and one that doesn't say how wide its outputs are."""
+
+    @hookimpl
+    def exphil_backbones(self) -> list[BackboneSpec]:
+        factories = {
+            "no-module": "builtins:slice",
+            "no-width": "torch.nn:Identity",
+            "no-call": "math:pi",
+        }
+        return [BackboneSpec(name=name, factory=path, temporal=False) for name, path in factories.items()]
+
+
+@pytest.mark.parametrize("name", ["no-module", "no-width", "no-call"])
+def test_what_is_no_backbone_is_refused_naming_its_plugin(name: str) -> None:
+    manager = load_plugins()
+    manager.add(Halves(), Provenance("exphil-halves", "1", "halves"))
+    with pytest.raises(ExphilError, match=rf"^plugin exphil-halves: backbone {name} (is no|can't be) .*"):
+        build_policy(manager, policy_shape(name, (8,), {}, observation_schema()))

@@ -18,6 +18,7 @@ from exphil_core.models.embedding import Embedding
 from exphil_core.models.frame.play import FrameOfPlay, frame_of_play
 from exphil_core.models.head import AUTOREGRESSIVE, PolicyHead, Watch
 from exphil_core.plugin_manager import PluginManager, load_plugins
+from exphil_core.wording import one_line
 
 
 @attrs.frozen(kw_only=True)
@@ -143,13 +144,14 @@ def build_policy(manager: PluginManager, shape: PolicyShape) -> Policy:
     factory = manager.load(entry.spec.factory, entry.origin)
     options = entry.spec.options(**shape.backbone_options) if entry.spec.options else None
     embedding = Embedding(shape.float_count, shape.ids, shape.hidden_sizes[0])
+    who = f"plugin {entry.origin.distribution}: backbone {shape.backbone}"
     try:
-        backbone = factory(embedding.output_size, shape.hidden_sizes, options)
+        backbone: Backbone = factory(embedding.output_size, shape.hidden_sizes, options)
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise ExphilError(
-            f"plugin {entry.origin.distribution}: backbone {shape.backbone} can't be built ({said})"
-        ) from error
+        said = one_line(f"{type(error).__name__}: {error}")
+        raise ExphilError(f"{who} can't be built ({said})") from error
+    if not isinstance(backbone, nn.Module) or type(getattr(backbone, "output_size", None)) is not int:
+        raise ExphilError(f"{who} is no backbone: it must be an nn.Module with a whole number `output_size`")
     return Policy(shape, backbone, embedding)
 
 
