@@ -254,6 +254,7 @@ def test_a_model_s_config_file_gives_its_settings_back(manager: PluginManager, t
     [
         ("x.json", "{", "x.json: Expecting"),
         ("x.json", "[1]", "holds a list"),
+        ("x.json", '{"epochs": 3, "lr": 0.1, "epochs": 4}', 'x.json: "epochs" stands there twice'),
         ("x.toml", "a = ", "x.toml: "),
         ("x.yaml", "a: 1", "settings are read from"),
         ("x.toml", "preset = 3", "preset: 3 is not a text"),

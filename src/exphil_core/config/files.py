@@ -11,6 +11,7 @@ import attrs
 
 from exphil_core.config.presets import Layer
 from exphil_core.errors import ExphilError, UsageError
+from exphil_core.wording import one_line
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,6 +43,16 @@ def read_settings(path: Path) -> SettingsFile:
     return SettingsFile(Layer(f"file {path.name}", content), preset)
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, each of whose names stands there once; of TOML's tables that is true anyway."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'"{one_line(twice)}" stands there twice')
+    return table
+
+
 def _parsed(path: Path) -> dict[str, Any]:
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: settings are read from {' or '.join(SUFFIXES)} files")
@@ -52,8 +63,9 @@ def _parsed(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ExphilError(f"{path}: not a text file") from None
     try:
-        content = tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
+        is_toml = path.suffix.lower() == ".toml"
+        content = tomllib.loads(text) if is_toml else json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
         raise ExphilError(f"{path}: {error}") from None
     if not isinstance(content, dict):
         raise ExphilError(f"{path}: holds a {type(content).__name__}, not settings by name")
