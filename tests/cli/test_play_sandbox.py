@@ -112,6 +112,7 @@ def test_by_default_the_demo_games_four_play_on_all_stages(results: Callable[...
         (("scripted", "--sandbox", "--stage", "hyrule"), 2, 'unknown stage "hyrule"'),
         (("scripted", "--sandbox", "--minutes", "0"), 2, "--minutes"),
         (("scripted", "--sandbox", "--games", "0"), 2, "--games"),
+        (("scripted", "--sandbox", "--seed", "-1"), 2, "--seed"),
         (("scripted", "--sandbox", "--batch", "0"), 2, "--batch"),
         (("scripted", "--sandbox", "--watch", "--json"), 2, "--watch and --json"),
         (("scripted", "--sandbox", "--watch", "--batch", "4"), 2, "leave --batch out"),
@@ -125,6 +126,13 @@ def test_bad_requests_say_what_is_wrong(play: Play, args: tuple[str, ...], statu
     assert (found, out) == (status, "")
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_temperature_without_a_model_is_told_to_do_nothing(play: Play) -> None:
+    said = "warning: --temperature does nothing where no model plays\n"
+    for flags, warned in ((("--temperature", "0.3"), said), ((), "")):
+        status, _, err = play("scripted", *SHORT, *flags)
+        assert (status, err) == (0, warned)
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything_is_played(

@@ -103,6 +103,7 @@ def test_settings_reach_the_bot(exported: Export) -> None:
         ({"delay": 31}, {}, "a delay of 31 frames; UMI takes 30 at most"),
         ({}, {"characters": "flaco"}, r'unknown character "flaco" \(did you mean "falco"'),
         ({}, {"temperature": "-1"}, "--option temperature"),
+        ({}, {"temperature": "1e9"}, "--option temperature"),
         ({}, {"colour": "red"}, "colour"),
     ],
 )

@@ -24,7 +24,7 @@ from exphil_core.serving.delay import DelayQueue
 from exphil_core.serving.live_batch import LiveBatch
 from exphil_core.serving.live_frame import LiveFrame
 from exphil_core.serving.replay_source import replayed_frames
-from exphil_core.serving.runner import AGAIN, LONG_GAP, Runner
+from exphil_core.serving.runner import AGAIN, HOTTEST, LONG_GAP, Runner
 from exphil_core.training.batches import to_tensors
 from exphil_core.training.frames import build_store
 from exphil_core.training.sampling import validation_steps
@@ -215,6 +215,7 @@ def test_lanes_draw_differently_and_seeds_do(
     assert np.array_equal(drawn(0, 1, temperature=0), drawn(1, 2, temperature=0))
     assert not np.array_equal(drawn(0, 1, temperature=0.2), drawn(0, 1, temperature=3))
     assert valid(drawn(0, 1, temperature=3)).all()
+    assert valid(drawn(0, 1, temperature=HOTTEST)).all()
 
 
 def test_a_new_game_starts_anew_by_itself_or_when_told(
@@ -330,8 +331,9 @@ def test_bad_requests_are_refused(
     demo_games: list[Game], manager: PluginManager, made_policy: PolicyMaker
 ) -> None:
     policy = made_policy()
-    with pytest.raises(UsageError, match="temperature"):
-        Runner(policy, manager=manager, temperature=-1)
+    for odd in (-1, float("nan"), 101, float("inf")):
+        with pytest.raises(UsageError, match=r"temperature: .* must be from 0"):
+            Runner(policy, manager=manager, temperature=odd)
     with pytest.raises(UsageError, match="games"):
         Runner(policy, manager=manager, games=0)
     runner, frames = Runner(policy, manager=manager, games=2), frames_of(demo_games[:1], 2)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from exphil_core.options import at_least, option
+from exphil_core.options import at_least, between, option
 
 
 @attrs.frozen(kw_only=True)
@@ -16,7 +16,7 @@ class UmiOptions:
         (), default_text="those that it learned", help="Whom it plays, as in fox,falco; all for everyone."
     )
     temperature: float = option(
-        1.0, rule=at_least(0), help="How freely it draws: 1 as it learned, 0 the likeliest controller."
+        1.0, rule=between(0, 100), help="How freely it draws: 1 as it learned, 0 the likeliest controller."
     )
 
 

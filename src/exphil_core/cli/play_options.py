@@ -32,7 +32,12 @@ SHARED: tuple[click.Option, ...] = (
         show_default=True,
         help="How boldly controllers are drawn: 1 as it was trained, 0 always the likeliest.",
     ),
-    click.Option(["--seed"], type=int, metavar="N", help="Seed of what is drawn.  [another one each time]"),
+    click.Option(
+        ["--seed"],
+        type=click.IntRange(0, 2**63 - 1),
+        metavar="N",
+        help="Seed of what is drawn.  [another one each time]",
+    ),
 )
 
 

@@ -13,6 +13,7 @@ import click
 
 from exphil_core.cli.main import INTERRUPTED, manager_of
 from exphil_core.cli.output import print_json, print_table
+from exphil_core.cli.play_options import given_names
 from exphil_core.cli.progress import MODES, make_reporter
 from exphil_core.errors import ExphilError, UsageError
 from exphil_core.wording import counted
@@ -100,8 +101,10 @@ def _check_watchable(flags: dict[str, Any]) -> None:
 def _players(
     ctx: click.Context, model: str, flags: dict[str, Any], games: int, seed: int
 ) -> tuple[Player, Player]:
-    from exphil_core.playing.players import Casting
+    from exphil_core.playing.players import BUILT_IN, Casting
 
+    if {model, flags["opponent"]} <= set(BUILT_IN) and "temperature" in given_names(ctx):
+        click.echo("warning: --temperature does nothing where no model plays", err=True)
     casting = Casting(
         checkpoints=flags["checkpoints"],
         manager=manager_of(ctx),

@@ -33,6 +33,8 @@ from exphil_core.serving.states import GameStates
 AGAIN = 7
 # Beyond a second without frames a memory of what was before misleads.
 LONG_GAP = 60
+# Chance alone plays from about 10 on; from some 1e7 on, values that no controller has would be drawn as well.
+HOTTEST = 100
 _NEVER = -(1 << 40)
 
 
@@ -63,8 +65,10 @@ class Runner:
     ) -> None:
         if games < 1:
             raise UsageError(f"games: {games} must be at least 1")
-        if not (np.isfinite(temperature) and temperature >= 0):
-            raise UsageError(f"temperature: {temperature:g} must be 0 (the likeliest controller) or more")
+        if not 0 <= temperature <= HOTTEST:
+            raise UsageError(
+                f"temperature: {temperature:g} must be from 0 (the likeliest controller) to {HOTTEST}"
+            )
         self.policy = policy.eval()
         self.description = policy.description if description is None else description
         self._features = needed_features(self.description, manager or load_plugins())
