@@ -74,6 +74,23 @@ def test_names_can_be_left_out(scan: Any, demo_folder: Path, tmp_path: Path) -> 
         assert dict(player["shares"]) == pytest.approx(found["replays"][0]["players"][0]["shares"])
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--anonymous"], "warning: --anonymous does nothing without --json or --parquet\n"),
+        (["--files", "--json"], "warning: --files does nothing with --json, which has every file\n"),
+        (["--seed", "3"], "warning: --seed does nothing without --max-files\n"),
+        (["--seed", "3", "--max-files", "2", "--files"], ""),
+    ],
+)
+def test_flags_of_a_scan_that_do_nothing_are_warned_of(
+    flags: list[str], said: str, demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["replays", "scan", str(demo_folder), "--progress", "none", "--cache-dir", str(tmp_path)]
+    assert run([*words, *flags]) == 0
+    assert capsys.readouterr().err == said
+
+
 def test_a_table_without_a_reason_has_no_reasons(
     demo_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

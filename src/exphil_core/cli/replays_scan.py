@@ -72,6 +72,16 @@ def scan(
     """
     flags = {**given_flags(TrainConfig, values), "replays": paths}
     config = resolve(manager_of(ctx), flags=flags).config
+    for idle, why in (
+        (
+            anonymous and not as_json and parquet is None,
+            "--anonymous does nothing without --json or --parquet",
+        ),
+        (list_files and as_json, "--files does nothing with --json, which has every file"),
+        ("seed" in flags and config.max_files is None, "--seed does nothing without --max-files"),
+    ):
+        if idle:
+            click.echo(f"warning: {why}", err=True)
     files, facts, selection = _looked_at(config, workers, progress)
 
     from exphil_core.replays.summary import records, summarise, write_parquet
