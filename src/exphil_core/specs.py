@@ -11,7 +11,10 @@ from typing import Any
 
 import attrs
 
+from exphil_core.options import info_of
+
 _NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+_FLAG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -45,6 +48,14 @@ def _check_options(instance: object, attribute: attrs.Attribute[Any], value: obj
             raise TypeError(
                 f"{attribute.name} {value.__name__} has a type that can't be resolved: {error}"
             ) from None
+
+
+def _check_flags(instance: object, attribute: attrs.Attribute[Any], value: type | None) -> None:
+    _check_options(instance, attribute, value)
+    for field in attrs.fields(value) if value is not None else ():
+        info = info_of(field)
+        if info is not None and info.flag and not _FLAG.fullmatch(info.flag):
+            raise ValueError(f"flag {info.flag!r} of {field.name} must be lower-case letters, digits or '-'")
 
 
 def _names(value: object) -> tuple[object, ...]:
@@ -149,7 +160,7 @@ class PruningStrategySpec:
 
     name: str = attrs.field(validator=_check_name)
     factory: str = attrs.field(validator=_check_reference)
-    options: type | None = attrs.field(default=None, validator=_check_options)
+    options: type | None = attrs.field(default=None, validator=_check_flags)
     summary: str = attrs.field(default="", validator=_string)
 
 

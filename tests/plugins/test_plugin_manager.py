@@ -11,6 +11,7 @@ import pytest
 
 from exphil_core import BackboneSpec, ContestedName, PresetSpec, UnknownName, hookimpl
 from exphil_core.errors import ExphilError
+from exphil_core.features.character import active_features
 from exphil_core.plugin_manager import (
     CORE_DISTRIBUTION,
     HOOKS,
@@ -431,3 +432,42 @@ def exphil_pruning_strategies():
     problem = only_problem(added(source))
     assert problem.phase == "call"
     assert "has a type that can't be resolved" in problem.reason
+
+
+def test_an_option_whose_flag_is_none_costs_that_spec_alone() -> None:
+    source = """
+import attrs
+from exphil_core import PruningStrategySpec, hookimpl, option
+
+@attrs.frozen(kw_only=True)
+class Options:
+    days: int = option(3, help="Days.", flag="two words")
+
+@hookimpl
+def exphil_pruning_strategies():
+    return [PruningStrategySpec(name="odd", factory="a:b", options=Options)]
+"""
+    problem = only_problem(added(source))
+    assert problem.phase == "call"
+    assert "flag 'two words' of days must be lower-case letters" in problem.reason
+
+
+def test_features_that_can_t_be_followed_name_their_plugin() -> None:
+    source = """
+from exphil_core import CharacterFeatureSpec, FeatureColumn
+
+@hookimpl
+def exphil_character_features():
+    return [
+        CharacterFeatureSpec(name="empty", characters=("fox",), factory="types:SimpleNamespace", columns=()),
+        CharacterFeatureSpec(
+            name="odd", characters=("fox",), factory="builtins:range", columns=(FeatureColumn(name="c"),)
+        ),
+    ]
+"""
+    manager = added(source)
+    with pytest.raises(ExphilError, match=r"^plugin broken: feature empty has no columns"):
+        active_features(manager, ["empty"])
+    (feature,) = active_features(manager, ["odd"])
+    with pytest.raises(ExphilError, match=r"^plugin broken: feature odd failed \(TypeError: range expected"):
+        feature.make()

@@ -19,6 +19,7 @@ from exphil_core.melee.stages import Stage
 from exphil_core.plugin_manager import PluginManager, Registered
 from exphil_core.replays.game import STATE, Game
 from exphil_core.replays.items import ItemRows, no_items
+from exphil_core.wording import one_line
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -61,7 +62,18 @@ class ActiveFeature:
     """A feature that a run uses, ready to make trackers."""
 
     entry: Registered
-    make: Callable[[], FeatureTracker]
+    factory: Callable[[], FeatureTracker]
+
+    def make(self) -> FeatureTracker:
+        """A tracker for one fighter of one game. Raises ExphilError, naming the plugin, if its factory fails."""
+        try:
+            return self.factory()
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> ExphilError:
+        who = f"plugin {self.entry.origin.distribution}: feature {self.entry.spec.name}"
+        return ExphilError(f"{who} failed ({one_line(f'{type(error).__name__}: {error}')})")
 
     @property
     def block(self) -> str:
@@ -80,8 +92,7 @@ class ActiveFeature:
         try:
             values = np.asarray(tracker.update(rows), np.float32)
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-            raise ExphilError(f"plugin {origin}: feature {spec.name} failed ({said})") from error
+            raise self._failed(error) from error
         expected = (len(rows.action), len(spec.columns))
         if values.shape != expected:
             raise ExphilError(
@@ -103,6 +114,10 @@ class ActiveFeature:
 def active_features(manager: PluginManager, names: Sequence[str]) -> tuple[ActiveFeature, ...]:
     """The features called `names`, with their factories imported."""
     entries = [manager.get("exphil_character_features", name) for name in names]
+    for entry in entries:
+        if not entry.spec.columns:
+            who = f"plugin {entry.origin.distribution}: feature {entry.spec.name}"
+            raise ExphilError(f"{who} has no columns; update or uninstall it")
     return tuple(ActiveFeature(e, manager.load(e.spec.factory, e.origin)) for e in entries)
 
 
