@@ -73,10 +73,25 @@ def test_mistakes_are_one_line_with_the_way_out(models, exphil, arguments, expec
     assert err.count("\n") == 1
 
 
+def test_filters_that_no_model_passes_don_t_ask_for_another(models, exphil):
+    status, _, err = exphil("registry", "list", "--tag", "nobody", "--checkpoints", models)
+    assert (status, err) == (0, f"none of 3 models in {models} is such a one\n")
+
+
+def test_a_model_without_its_config_file_is_shown_with_a_line_that_says_so(models, exphil):
+    (models / "gru_1_config.json").unlink()
+    status, _, err = exphil("registry", "show", "gru_1", "--checkpoints", models)
+    config = models / "gru_1_config.json"
+    assert (status, err) == (
+        0,
+        f"exphil: {config}: No such file or directory; run `exphil registry verify`\n",
+    )
+
+
 def test_a_folder_without_models_lists_nothing_and_is_not_made(tmp_path, exphil):
     status, _, err = exphil("registry", "list", "--checkpoints", tmp_path / "none")
     assert status == 0
-    assert "no such models" in err
+    assert err == f"no models in {tmp_path / 'none'}; `exphil train --demo` makes one\n"
     assert json.loads(exphil("registry", "list", "--checkpoints", tmp_path / "none", "--json")[1]) == []
     assert list(tmp_path.iterdir()) == []
 

@@ -22,7 +22,7 @@ from exphil_core.cli.registry_options import (
 )
 from exphil_core.cli.registry_upkeep import import_from, rebuild_registry, restore_model, verify_registry
 from exphil_core.errors import ExphilError, UsageError, unknown_name
-from exphil_core.wording import one_line
+from exphil_core.wording import counted, one_line
 
 if TYPE_CHECKING:
     from exphil_core.checkpoints.entry import ModelEntry
@@ -106,13 +106,16 @@ def list_models(
     """All models, archived ones included."""
     from exphil_core.checkpoints.entry import entry_to_json
 
-    models = _chosen(ctx, open_registry(folder).models(), backbone, character, tags)
+    everything = open_registry(folder).models()
+    models = _chosen(ctx, everything, backbone, character, tags)
     models.sort(key=lambda entry: ((value := getattr(entry, sort)) is None, value, entry.id))
     if as_json:
         print_rows([entry_to_json(entry) for entry in models])
         return
     if not models:
-        click.echo(f"no such models in {folder}; `exphil train --demo` makes one", err=True)
+        found = f"none of {counted(len(everything), 'model')} in {folder} is such a one"
+        nothing = f"no models in {folder}; `exphil train --demo` makes one"
+        click.echo(found if everything else nothing, err=True)
     print_table(
         (
             "id",
@@ -224,7 +227,8 @@ def show_model(model: str, folder: Path, as_json: bool) -> None:
     try:
         document = read_document(found.folder, entry.config_path)
     except (ExphilError, OSError) as error:
-        click.echo(f"exphil: {error}; run `exphil registry verify`", err=True)
+        said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+        click.echo(f"exphil: {said}; run `exphil registry verify`", err=True)
         document = {}
     if as_json:
         print_json({**entry_to_json(entry), **{name: document.get(name, {}) for name in SECTIONS}})
