@@ -337,6 +337,10 @@ def load_plugins(without: Collection[str] = ()) -> PluginManager:
     for origin, entry in discovered:
         if origin.distribution in left_out:
             continue
+        if EntryPoint.pattern.match(entry.value) is None:
+            reason = f"its entry point {entry.name!r} names no module: {entry.value!r}"
+            manager._problem(origin, "load", reason)
+            continue
         try:
             plugin = entry.load()
         except KeyboardInterrupt:

@@ -117,6 +117,11 @@ class TestImporting:
         install("nowhere", "", entry_points="[exphil_core]\nplugin = nowhere:missing\n")
         assert "missing" in only_problem(load_plugins()).reason
 
+    def test_an_entry_point_that_names_no_module(self, install: Install) -> None:
+        install("vague", "", entry_points="[exphil_core]\nplugin = not a module!\n")
+        problem = only_problem(load_plugins())
+        assert problem.reason == "its entry point 'plugin' names no module: 'not a module!'"
+
     def test_half_removed_and_damaged_metadata_cost_that_distribution_alone(
         self, install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
