@@ -192,6 +192,17 @@ def test_settings_from_a_file_and_from_a_model(
     assert json.loads(capsys.readouterr().out)["seed"] == {"value": 4, "origin": "flag"}
 
 
+def test_a_file_s_preset_that_a_flag_replaces_is_told(
+    demo_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("run.toml").write_text('preset = "standard"\nepochs = 3\n')
+    words = ["train", "--replays", str(demo_folder), "--config", "run.toml", "--dry-run"]
+    said = "warning: preset standard of file run.toml does nothing beside --preset quick"
+    for preset, told in (["--preset", "quick"], True), (["--preset", "standard"], False), ([], False):
+        assert run([*words, *preset]) == 0
+        assert (said in capsys.readouterr().err.splitlines()) == told
+
+
 def test_config_check_finds_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.toml").write_text("epochs = 0\nlr = true\n")
     assert run(["config", "check", "bad.toml"]) == 2

@@ -22,6 +22,7 @@ from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import UsageError
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.training.reporter import SilentReporter
+from exphil_core.wording import one_line
 
 if TYPE_CHECKING:
     from exphil_core.training.reporter import Reporter
@@ -118,6 +119,11 @@ def _begin(
     }
     start = {**(file.layer.values if file else {}), **flags}.get("from_checkpoint")
     run = resolve(manager_of(ctx), **parts) if start is None else _fine_tune(manager_of(ctx), start, parts)
+    if preset and file and file.preset not in (None, preset):
+        unused = (
+            f"preset {one_line(file.preset)} of {file.layer.origin} does nothing beside --preset {preset}"
+        )
+        run = attrs.evolve(run, warnings=(*run.warnings, unused))
     if demo and run.config.replays:
         run = attrs.evolve(run, config=attrs.evolve(run.config, replays=()))
     if not demo and not run.config.replays:
