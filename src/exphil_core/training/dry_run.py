@@ -14,6 +14,7 @@ from exphil_core.features.character import active_features
 from exphil_core.features.schema import observation_schema
 from exphil_core.models.policy import build_policy, parameter_count, policy_shape
 from exphil_core.plugin_manager import PluginManager
+from exphil_core.replays.filters import filter_of
 from exphil_core.replays.sources import find_replays
 from exphil_core.training.prepare import check_possible, step_memory
 from exphil_core.training.run import name_fields
@@ -24,6 +25,7 @@ def dry_run(run: ResolvedConfig, manager: PluginManager, now: datetime, demo: bo
     """Lines that say what would be read, trained and written. Raises what a real run would raise by then."""
     config = run.config
     device = check_possible(config)
+    filter_of(config)  # reads the files that settings name
     scheme = load_scheme(manager, config.naming)
     features = active_features(manager, config.features)
     schema = observation_schema([feature.entry.spec for feature in features])
