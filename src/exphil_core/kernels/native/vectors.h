@@ -97,20 +97,19 @@ static inline void load_row(float* tile, const float* from, long width) {
     memcpy(tile, from, sizeof(float) * width);
   }
 }
+static inline void store_row(float* to, const float* tile, long width) {
+  if (width == TILE) memcpy(to, tile, sizeof(float) * TILE);
+  else memcpy(to, tile, sizeof(float) * width);
+}
+
+// Always in line: GCC drops calls of functions that only ask for memory.
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 // Asks for the memory of a row of a tile that is worked on later. Tiles are walked with a whole frame between their rows,
 // which the processor doesn't foresee: without this a scan waits for memory for a third of its time.
-// Always in line: GCC drops calls of functions that do nothing else.
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 ALWAYS_INLINE void expect_row(const float* row) {
   for (int lane = 0; lane < TILE; lane += 16) __builtin_prefetch(row + lane, 0, 2);
 }
 ALWAYS_INLINE void expect_row_to_write(const float* row) {
   for (int lane = 0; lane < TILE; lane += 16) __builtin_prefetch(row + lane, 1, 2);
-}
-
-static inline void store_row(float* to, const float* tile, long width) {
-  if (width == TILE) memcpy(to, tile, sizeof(float) * TILE);
-  else memcpy(to, tile, sizeof(float) * width);
 }
