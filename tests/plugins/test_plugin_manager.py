@@ -421,32 +421,24 @@ def test_specs_are_frozen() -> None:
     assert BackboneSpec(name="x", factory="a:b", temporal=False, aliases="xs").aliases == ("xs",)
 
 
-def test_options_with_a_type_that_can_t_be_resolved_cost_that_spec_alone() -> None:
-    source = """
-import attrs
-from exphil_core import PruningStrategySpec, hookimpl
-
-@attrs.frozen(kw_only=True)
-class Options:
-    days: "Nonsense" = 3
-
-@hookimpl
-def exphil_pruning_strategies():
-    return [PruningStrategySpec(name="odd", factory="a:b", options=Options)]
-"""
-    problem = only_problem(added(source))
-    assert problem.phase == "call"
-    assert "has a type that can't be resolved" in problem.reason
-
-
-def test_an_option_whose_flag_is_none_costs_that_spec_alone() -> None:
-    source = """
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ('"Nonsense" = 3', "has a type that can't be resolved"),
+        (
+            'int = option(3, help="Days.", flag="two words")',
+            "flag 'two words' of days must be lower-case letters",
+        ),
+    ],
+)
+def test_an_option_that_can_t_be_one_costs_that_spec_alone(option: str, says: str) -> None:
+    source = f"""
 import attrs
 from exphil_core import PruningStrategySpec, hookimpl, option
 
 @attrs.frozen(kw_only=True)
 class Options:
-    days: int = option(3, help="Days.", flag="two words")
+    days: {option}
 
 @hookimpl
 def exphil_pruning_strategies():
@@ -454,7 +446,7 @@ def exphil_pruning_strategies():
 """
     problem = only_problem(added(source))
     assert problem.phase == "call"
-    assert "flag 'two words' of days must be lower-case letters" in problem.reason
+    assert says in problem.reason
 
 
 def test_features_that_can_t_be_followed_name_their_plugin() -> None:
