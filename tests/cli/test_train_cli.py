@@ -85,6 +85,16 @@ def test_demo_and_replays_exclude_each_other(capsys: pytest.CaptureFixture[str])
     assert "give either --demo or --replays" in capsys.readouterr().err
 
 
+def test_replays_of_a_file_are_told_to_be_left_out_of_a_demo(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_text('replays = ["x"]\n')
+    assert run(["train", "--demo", "--config", str(tmp_path / "mine.toml"), "--dry-run"]) == 0
+    said = capsys.readouterr()
+    assert "warning: replays (file mine.toml) are not read: --demo makes its own" in said.err
+    assert "would make demo games" in said.out
+
+
 @pytest.mark.parametrize("args", [["--checkpoints", "afile/x"], ["--device", "cuda"]])
 def test_demo_games_are_made_only_if_a_model_can_be(
     args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

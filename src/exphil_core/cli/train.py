@@ -125,7 +125,9 @@ def _begin(
         )
         run = attrs.evolve(run, warnings=(*run.warnings, unused))
     if demo and run.config.replays:
-        run = attrs.evolve(run, config=attrs.evolve(run.config, replays=()))
+        unused = f"replays ({run.origins['replays']}) are not read: --demo makes its own"
+        warnings = (*run.warnings, unused)
+        run = attrs.evolve(run, config=attrs.evolve(run.config, replays=()), warnings=warnings)
     if not demo and not run.config.replays:
         raise UsageError("no replays: give --replays PATH…, or --demo to train on games made by the sandbox")
     _show_settings(run, reporter)
