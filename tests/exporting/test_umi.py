@@ -26,6 +26,7 @@ from exphil_core.exporting.vendor import PLAYS_WITH
 from exphil_core.melee.characters import CHARACTERS
 from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import PluginManager
+from exphil_core.serving.runner import HOTTEST
 
 PolicyMaker = Callable[..., Policy]
 Export = Callable[..., Exported]
@@ -103,7 +104,7 @@ def test_settings_reach_the_bot(exported: Export) -> None:
         ({"delay": 31}, {}, "a delay of 31 frames; UMI takes 30 at most"),
         ({}, {"characters": "flaco"}, r'unknown character "flaco" \(did you mean "falco"'),
         ({}, {"temperature": "-1"}, "--option temperature"),
-        ({}, {"temperature": "1e9"}, "--option temperature"),
+        ({}, {"temperature": f"{HOTTEST + 1}"}, "--option temperature"),
         ({}, {"colour": "red"}, "colour"),
     ],
 )

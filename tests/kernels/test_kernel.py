@@ -21,10 +21,10 @@ SHAPES = [
     (2, 60, 64, 16),
     (3, 1, 5, 16),
     (1, 2, 1, 1),
-    (1, 32, 16, 16),
-    (2, 33, 50, 3),
-    (2, 64, 31, 8),
-    (1, 65, 33, 16),
+    (1, 20, 16, 16),
+    (2, 21, 50, 3),
+    (2, 40, 31, 8),
+    (1, 41, 33, 16),
     (17, 7, 20, 7),
     (2, 130, 16, 24),
     (0, 5, 8, 4),
@@ -88,6 +88,23 @@ def test_the_scan_is_its_formula(kernel_in_use: str, shape: tuple[int, int, int,
     inputs = scan_inputs(*shape)
     got = results(ops.kernel_scan, inputs, torch.float32)
     assert_close(got, results(looped, inputs, torch.float64))
+
+
+@pytest.mark.parametrize("output", [0, 1], ids=["outputs", "last states"])
+def test_a_loss_on_one_of_the_scan_s_results_has_its_gradients(kernel_in_use: str, output: int) -> None:
+    def of_one(scan: Function) -> Function:
+        return lambda *inputs: scan(*inputs)[output]
+
+    inputs = scan_inputs(2, 21, 20, 3)
+    leaves = [tensor.float().requires_grad_() for tensor in inputs]
+    exact = [tensor.requires_grad_() for tensor in inputs]
+    weights = normal(*of_one(looped)(*inputs).shape, seed=20)  # type: ignore[union-attr]
+    torch.autograd.backward((of_one(ops.kernel_scan)(*leaves) * weights).sum())
+    torch.autograd.backward((of_one(looped)(*exact) * weights).sum())
+    for index, (got, wanted) in enumerate(zip(leaves, exact, strict=True)):
+        expected = torch.zeros_like(wanted) if wanted.grad is None else wanted.grad
+        assert got.grad is not None, index
+        assert (got.grad - expected).abs().max() <= 2e-5 * expected.abs().max(), index
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -25,7 +25,8 @@ def way(request: pytest.FixtureRequest) -> Iterator[str]:
     force_kernel(None)
 
 
-# Lanes of every kind, and five of some length: the kernel copies four at a time as far as the shortest goes.
+# Lanes of every kind, and more than two groups of some length: the kernel copies eight at a time as far as the
+# shortest goes, and asks for memory 1,024 bytes ahead, at the end of a group for that of the next.
 MIXED = [
     (0, 17, 1543),
     (None, 5, 0),
@@ -36,7 +37,14 @@ MIXED = [
     (0, 0, 0),
     (3, 9, 691),
 ]
-LONG = [(0, 17, 1543), (3, 0, 700), (0, 3000, 2000), (0, 64, 1984), (3, 100, 128)]
+LONG: list[tuple[int | None, int, int]] = [
+    *((0, 17 * lane, 1543 + lane) for lane in range(8)),
+    *((0, 3000 - lane, 2000 - lane) for lane in range(7)),
+    (3, 0, 700),
+    *((0, 64 * lane, 1088) for lane in range(8)),
+    (0, 3000, 2000),
+    (3, 100, 128),
+]
 
 
 @pytest.mark.parametrize("pieces", [MIXED, LONG], ids=["mixed", "long"])

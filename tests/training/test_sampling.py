@@ -244,7 +244,7 @@ def test_an_epoch_of_frames_sees_every_example_once(store: FrameStore) -> None:
     steps = list(sampler.epoch(rng()))
     assert all(step.batch.counts.all() for step in steps)
     assert sum(step.batch.counts.size for step in steps) == store.example_count()
-    assert len(steps) == sampler.step_count()
+    assert len(steps) == sampler.step_count(rng())
     targets = np.concatenate([step.batch.target[:, 0] for step in steps])
     expected, _ = store.targets()
     assert Counter(map(bytes, targets)) == Counter(map(bytes, expected))
@@ -302,7 +302,7 @@ def test_pools_deal_every_example_once_however_small_they_are(
     monkeypatch.setattr(sampling, "POOL_FRAMES", 1024)
     sampler = FrameSampler(store=store, size=300, mirror=0.0)
     steps = list(sampler.epoch(rng()))
-    assert [step.batch.counts.size for step in steps[:-1]] == [300] * (sampler.step_count() - 1)
+    assert [step.batch.counts.size for step in steps[:-1]] == [300] * (sampler.step_count(rng()) - 1)
     seen = Counter(
         step.batch.observation.floats[i, 0].tobytes() for step in steps for i in range(len(step.fresh))
     )

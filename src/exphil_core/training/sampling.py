@@ -71,8 +71,8 @@ class Sampler(Protocol):
     @property
     def store(self) -> FrameStore: ...
 
-    def step_count(self, rng: np.random.Generator | None = None) -> int:
-        """Steps of the epoch that `rng` orders (default: of one like any other); of a long one, nearly."""
+    def step_count(self, rng: np.random.Generator) -> int:
+        """Steps of the epoch that `rng` orders; of a long one, nearly."""
         ...
 
     def plans(self, rng: np.random.Generator, start: int = 0) -> Iterator[Plan]:
@@ -119,12 +119,12 @@ class WindowSampler:
     hiding: Hiding = NOTHING
     part: Part = WHOLE
 
-    def step_count(self, rng: np.random.Generator | None = None) -> int:
+    def step_count(self, rng: np.random.Generator) -> int:
         """Steps of the epoch that `rng` orders. Up to COUNTED they are counted; of more it is the longest lane's
         windows, as if all lanes were kept equally busy, which leaves out how the last of them run dry."""
         windows = int((-(-self.store.sides.rows // self.window)).sum())
         about = max(1, -(-windows // self.lanes))
-        return about if about > COUNTED else sum(1 for _ in self._all_plans(rng or np.random.default_rng(0)))
+        return about if about > COUNTED else sum(1 for _ in self._all_plans(rng))
 
     def epoch(self, rng: np.random.Generator, start: int = 0) -> Iterator[Step]:
         """The steps of one epoch: every row of every side once. Lanes fall away when nothing is left for them."""
@@ -303,7 +303,7 @@ class FrameSampler:
     hiding: Hiding = NOTHING
     part: Part = WHOLE
 
-    def step_count(self, rng: np.random.Generator | None = None) -> int:
+    def step_count(self, rng: np.random.Generator) -> int:
         """Steps of an epoch, the same for all."""
         return max(1, -(-self.store.example_count() // self.size))
 

@@ -95,7 +95,7 @@ class Hammer:
     def _caught(self, action: npt.NDArray[np.int16]) -> Numbers:
         """How many projectiles are in the bucket: landing with it in hand catches nothing twice."""
         catches, pours = _CATCHES[action], _POURS[action]
-        begun = catches & ~np.concatenate([[self._action in CATCHES], catches[:-1]])
+        begun = catches & ~np.concatenate([[_CATCHES[self._action]], catches[:-1]])
         count = np.cumsum(begun)
         poured = np.maximum.accumulate(np.where(pours, np.arange(len(action)), -1))
         caught = np.where(poured >= 0, count - count[np.maximum(poured, 0)], self._bucket + count)

@@ -75,7 +75,9 @@ class ItemTracking:
             nothing = np.zeros((len(link), len(COLUMNS)), np.float32)
             nothing[:, 0] = link & rows.items.known
             return nothing
-        if not link.any():
+        if (
+            not link.any()
+        ):  # half of all fighters in play, of whose items nothing but the age may matter later
             self._ages(rows.items.spawn_id, rows.items.frame(), len(link))
             return np.zeros((len(link), len(COLUMNS)), np.float32)
         # Positions are unknown in places, and numpy needn't say so.
