@@ -17,7 +17,7 @@ from exphil_core.wording import one_line
 
 TRAINING_TYPES = ("imitation", "fine_tune", "ppo", "self_play")
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _TAG = re.compile(r"[^\s,\x00-\x1f\x7f]{1,64}")
 
 
@@ -216,6 +216,16 @@ def _weights(path: str) -> bool:
     return stem_problem(path.removeprefix(f"{ARCHIVE}/").removesuffix(WEIGHTS)) is None
 
 
+def _moment(value: str) -> bool:
+    if not _TIME.fullmatch(value):
+        return False
+    try:
+        datetime.fromisoformat(value[:-1])  # a tenth of the time of read_utc
+    except ValueError:
+        return False
+    return True
+
+
 def _widths(value: list[Any]) -> bool:
     return all(type(width) is int and width in _COUNTS for width in value)
 
@@ -247,7 +257,7 @@ _RULES: dict[str, _Rule] = {
     "path": _Rule("a model's path inside the folder", (str,), _weights),
     "policy_path": _Rule("a path or null", (str, _NULL)),
     "config_path": _Rule("a path", (str,)),
-    "created_at": _Rule("a UTC time", (str,), _TIME.fullmatch),
+    "created_at": _Rule("a UTC time", (str,), _moment),
     "character": _or_null(_name),
     "backbone": _name,
     "temporal": _flag,

@@ -98,12 +98,12 @@ def cli(ctx: click.Context, no_plugin: tuple[str, ...]) -> None:
         manager_of(ctx)
 
 
-def manager_of(ctx: click.Context) -> PluginManager:
-    """The plugins of this run, loaded when first asked for; says on stderr what is wrong with them."""
+def manager_of(ctx: click.Context, *, quiet: bool = False) -> PluginManager:
+    """The plugins of this run, loaded when first asked for; says on stderr what is wrong with them unless `quiet`."""
     root = ctx.find_root()
     if root.obj is None:
         root.obj = load_plugins(without=root.params.get("no_plugin", ()))
-        for problem in () if follows() else root.obj.problems:
+        for problem in () if quiet or follows() else root.obj.problems:
             click.echo(f"exphil: {problem}", err=True)
     manager: PluginManager = root.obj
     return manager

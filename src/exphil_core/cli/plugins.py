@@ -71,7 +71,7 @@ def list_plugins(ctx: click.Context, hook: str | None, as_json: bool) -> None:
 @click.pass_context
 def check_plugins(ctx: click.Context, as_json: bool) -> None:
     """Show every plugin's problems in full; exit status 1 if there are any."""
-    manager = manager_of(ctx)
+    manager = manager_of(ctx, quiet=True)
     if as_json:
         print_json([attrs.asdict(problem) for problem in manager.problems])
     elif not manager.problems:
