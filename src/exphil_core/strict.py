@@ -60,8 +60,12 @@ def converter() -> cattrs.Converter:
     def row(value: Any, kind: Any) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple)):
             raise ValueError("is not a list")
-        item = typing.get_args(kind)[0]
-        return tuple(strict.structure(element, item) for element in value)
+        kinds = typing.get_args(kind)
+        if kinds[-1] is Ellipsis:
+            kinds = kinds[:1] * len(value)
+        elif len(kinds) != len(value):
+            raise ValueError(f"is not a list of {len(kinds)}")
+        return tuple(strict.structure(each, item) for each, item in zip(value, kinds, strict=True))
 
     def table(value: Any, kind: Any) -> dict[Any, Any]:
         if not isinstance(value, Mapping):

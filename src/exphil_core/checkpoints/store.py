@@ -18,14 +18,25 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from exphil_core.checkpoints.atomic import write_bytes
-from exphil_core.checkpoints.needs import BACKBONE, needed, needed_features
+from exphil_core.checkpoints.needs import BACKBONE, distributions_of, needed, needed_features
 from exphil_core.errors import ExphilError
 from exphil_core.features.schema import ObservationSchema, require_schema
 from exphil_core.models.policy import Policy, PolicyShape, build_policy
+from exphil_core.options import field_types
 from exphil_core.plugin_manager import PluginManager
+from exphil_core.strict import structured
+from exphil_core.wording import one_line
 
 METADATA_KEY = "exphil"
 FORMAT = 2
+# Frames of reaction: settings allow 30, and far more would only be a slip or damage.
+_DELAYS = range(1001)
+_OPTIONAL: Mapping[str, Any] = {
+    "character": str | None,
+    "characters": tuple[str, ...],
+    "plugins": dict[str, dict[str, dict[str, str]]],
+    "total_epochs": int,
+}
 
 
 def _cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -66,12 +77,45 @@ def read_description(path: Path) -> dict[str, Any]:
         raise ExphilError(
             f"{path}: not a policy file; use the one that ends in _policy.safetensors"
         ) from None
+    if type(version) is not int:
+        raise ExphilError(f"{path}: damaged: of what it says of itself, format is not a whole number")
     if version != FORMAT:
         remedy = "train it anew" if version < FORMAT else "update exphil-core"
         raise ExphilError(
             f"{path}: policy format {version} is not the one that this ExPhil reads ({FORMAT}); {remedy}"
         )
+    try:
+        _check(description)
+    except ValueError as error:
+        raise ExphilError(
+            f"{path}: damaged: of what it says of itself, {one_line(str(error))}; take another copy of it"
+        ) from None
     return description
+
+
+def _check(description: Mapping[str, Any]) -> None:
+    """ValueError names what is missing in a policy's description, or of a kind that can't stand there."""
+    table = dict[str, Any]
+    _kinds(description, {"shape": table, "observation": table, "controller": table, "delay": int})
+    _kinds(description, {name: kind for name, kind in _OPTIONAL.items() if name in description})
+    _kinds(description["shape"], field_types(PolicyShape), "shape.")
+    _kinds(description["observation"], {"features": tuple[str, ...]}, "observation.")
+    _kinds(description["controller"], {"parts": tuple[str, ...]}, "controller.")
+    for names in description.get("plugins", {}).values():
+        for name, made in names.items():
+            _kinds(made, {"distribution": str, "version": str}, f"plugins {name}: ")
+    if description["delay"] not in _DELAYS:
+        raise ValueError(f"delay is {description['delay']} frames")
+
+
+def _kinds(told: Mapping[str, Any], kinds: Mapping[str, Any], where: str = "") -> None:
+    for name, kind in kinds.items():
+        if name not in told:
+            raise ValueError(f"{where}{name} is missing")
+        try:
+            structured(told[name], kind)
+        except ValueError as error:
+            raise ValueError(f"{where}{name} {error}") from None
 
 
 def load_policy(
@@ -93,7 +137,18 @@ def load_policy(
         needed_features(description, manager)
     except ExphilError as error:
         raise type(error)(f"{path.name}: {error}") from None
-    policy = build_policy(manager, PolicyShape(**shape))
-    policy.load_state_dict(load(path.read_bytes()))
+    try:
+        policy = build_policy(manager, PolicyShape(**shape))
+        policy.load_state_dict(load(path.read_bytes()))
+    except (TypeError, ValueError, IndexError, RuntimeError, SafetensorError) as error:
+        made = ", ".join(f"{name} {version}" for name, version in distributions_of(description).items())
+        raise ExphilError(
+            f"{path}: its tensors are not those of the {one_line(shape['backbone'])} that it says it is: it is "
+            f"damaged, or was made with other versions than those here ({made or 'it names none'}): "
+            f"{' '.join(str(error).split())[:300]}"
+        ) from error
+    odd = [name for name, tensor in policy.state_dict().items() if not tensor.isfinite().all()]
+    if odd:
+        raise ExphilError(f"{path}: damaged: its weights {odd[0]} are not finite numbers")
     policy.description = description
     return policy.eval(), description
