@@ -8,6 +8,9 @@
 #include "memory.h"
 #include "vectors.h"
 
+// Tiles whose rows take 256 bytes.
+static const long NEIGHBOURS = 64 / TILE;
+
 struct ConvolutionArguments {
   const float *x, *weight, *bias, *before;  // (B, T, E), (E, K), (E), (B, K - 1, E)
   float* y;                                 // (B, T, E), dense
@@ -132,13 +135,16 @@ static int convolve_back(const ConvolutionArguments& a) {
   if (block.empty()) return 1;
   float *sums = block.start(), *scratch = sums + tiles * per_tile;
   memset(sums, 0, sizeof(float) * tiles * per_tile);
-  // Each tile's sums belong to one thread and go through the games in order.
+  // Each tile's sums belong to one thread and go through the games in order, beside those of its neighbours: their rows
+  // lie side by side. With too few tiles for all threads, alone.
+  const long beside = tiles < threads * NEIGHBOURS ? 1 : NEIGHBOURS;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && tiles > 1)
-  for (long tile = 0; tile < tiles; tile++) {
+  for (long first = 0; first < tiles; first += beside) {
     Cutter cutter(scratch + thread_number() * count.used);
     const ConvolutionScratch s(cutter, a);
     for (long batch = 0; batch < a.batch; batch++)
-      convolve_tile_back<TAPS>(a, s, batch, tile, sums + tile * per_tile);
+      for (long tile = first; tile < least(first + beside, tiles); tile++)
+        convolve_tile_back<TAPS>(a, s, batch, tile, sums + tile * per_tile);
   }
   for (long e = 0; e < a.channels; e++) {
     const float* mine = sums + e / TILE * per_tile + e % TILE;

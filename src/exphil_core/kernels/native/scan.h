@@ -3,16 +3,19 @@
 // B batch, T frames, E channels, N states a channel. With d = softplus(step + bias):
 //   h[t] = exp(d[t] A) h[t-1] + d[t] u[t] b[t],   y[t] = (h[t] . c[t] + D u[t]) * silu(gate[t])
 // Lanes run over channels. A tile of channels goes through CHUNK frames at a time, state after state, so that all it
-// touches stays in the first-level cache; meanwhile the next tile's rows are fetched. The backward pass takes chunks from the last to the first: it computes the
-// states of a chunk again from the state before it, which the forward pass kept (`checkpoints`).
+// touches stays in the first-level cache; meanwhile the next tile's rows are fetched. The backward pass takes chunks
+// from the last to the first: it computes the states of a chunk again from the state before it, which the forward pass
+// kept (`checkpoints`).
 #pragma once
 #include <cstdint>
 
 #include "memory.h"
 #include "vectors.h"
 
-// 20 frames of AVX-512's tiles are 2.5 kB an array: at 32, arrays lie 4 kB apart and compete for the same cache lines.
+// 20 frames of AVX2's tiles are 2.5 kB an array: at 32, arrays lie 4 kB apart and compete for the same cache lines.
 static const long CHUNK = 20;
+// States that go back together: as many as there are registers for.
+static const int STATES_BACK = W == 16 ? 4 : 1;
 
 // Tensors are (B, T, E) or (B, T, N) with a stride for batch and frame (in floats) and the last dimension dense;
 // those without a stride are dense. `gate` may be null, and with it dgate.
@@ -113,7 +116,6 @@ static void forward_tile(const ScanArguments& a, const ForwardScratch& s, const 
       for (long n = 0; n < a.states; n++)
         store_row(checkpoint_row(a, batch, begin / CHUNK, n, tile), s.states + n * TILE, width);
     for (long t = 0; t < frames; t++) {
-      expect_next_tile(a, batch, begin + t, first + TILE);
       load_row(s.u + t * TILE, a.u + batch * a.u_batch + (begin + t) * a.u_frame + first, width);
       load_row(raw, a.step + batch * a.step_batch + (begin + t) * a.step_frame + first, width);
       for (int v = 0; v < V; v++) {
@@ -124,9 +126,12 @@ static void forward_tile(const ScanArguments& a, const ForwardScratch& s, const 
         store(s.y + at, load(skip + v * W) * u);
       }
     }
-    for (long n = 0; n < a.states; n++)
+    for (long n = 0; n < a.states; n++) {
+      for (long t = n * frames / a.states; t < (n + 1) * frames / a.states; t++)
+        expect_next_tile(a, batch, begin + t, first + TILE);
       run_state(decays + n * TILE, s.b + n * a.frames + begin, s.c + n * a.frames + begin, s.d, s.du, s.y,
                 s.states + n * TILE, frames);
+    }
     for (long t = 0; t < frames; t++) {
       const long row = (batch * a.frames + begin + t) * a.channels + first;
       if (a.gate) {
@@ -174,8 +179,8 @@ struct BackwardScratch {
     b = from.cut(a.states * a.frames), c = from.cut(a.states * a.frames);
     db = from.cut(a.states * a.frames * W), dc = from.cut(a.states * a.frames * W);
     states = from.cut(a.states * TILE), gradients = from.cut(a.states * TILE);
-    for (float** piece : {&u, &d, &du, &dy, &slope, &by_input, &by_decay, &decay, &history})
-      *piece = from.cut(CHUNK * TILE);
+    for (float** piece : {&u, &d, &du, &dy, &slope, &by_input, &by_decay}) *piece = from.cut(CHUNK * TILE);
+    decay = from.cut(STATES_BACK * CHUNK * TILE), history = from.cut(STATES_BACK * CHUNK * TILE);
   }
 };
 
@@ -184,40 +189,70 @@ struct WeightSums {
   float *A, *D, *bias;
 };
 
-// One state of one tile back through a chunk, whose states are computed again first.
-static inline void run_state_back(const BackwardScratch& s, const float* rates, const float* b, const float* c,
-                                  float* db, float* dc, const float* state, float* gradient, float* dA, long frames) {
-  Lanes h[V], rate[V], g[V], sum[V];
-  for (int v = 0; v < V; v++) h[v] = load(state + v * W), rate[v] = load(rates + v * W);
+// K states of one tile back through a chunk, which are computed again first. Together they read and write once what
+// they have in common.
+template <int K>
+static inline void run_states_back(const BackwardScratch& s, const float* rates, long n, long begin, long frames,
+                                   long all_frames, float* dA) {
+  Lanes h[K][V], rate[K][V], g[K][V], sum[K][V];
+  const float *b = s.b + n * all_frames + begin, *c = s.c + n * all_frames + begin;
+  float *db = s.db + (n * all_frames + begin) * W, *dc = s.dc + (n * all_frames + begin) * W;
+  for (int k = 0; k < K; k++)
+    for (int v = 0; v < V; v++) {
+      const long at = (n + k) * TILE + v * W;
+      h[k][v] = load(s.states + at), rate[k][v] = load(rates + at);
+    }
   for (long t = 0; t < frames; t++)
     for (int v = 0; v < V; v++) {
       const long at = t * TILE + v * W;
-      const Lanes decay = exp2_of(load(s.d + at) * rate[v]);
-      store(s.decay + at, decay);
-      store(s.history + at, h[v]);
-      h[v] = decay * h[v] + load(s.du + at) * b[t];
+      const Lanes d = load(s.d + at), du = load(s.du + at);
+      for (int k = 0; k < K; k++) {
+        const Lanes decay = exp2_of(d * rate[k][v]);
+        store(s.decay + k * CHUNK * TILE + at, decay);
+        store(s.history + k * CHUNK * TILE + at, h[k][v]);
+        h[k][v] = decay * h[k][v] + du * b[k * all_frames + t];
+      }
     }
-  for (int v = 0; v < V; v++) g[v] = load(gradient + v * W), sum[v] = load(dA + v * W);
+  for (int k = 0; k < K; k++)
+    for (int v = 0; v < V; v++) {
+      const long at = (n + k) * TILE + v * W;
+      g[k][v] = load(s.gradients + at), sum[k][v] = load(dA + at);
+    }
   for (long t = frames - 1; t >= 0; t--) {
-    Lanes to_b = load(db + t * W), to_c = load(dc + t * W);
+    Lanes to_b[K], to_c[K];
+    for (int k = 0; k < K; k++) {
+      const long at = (k * all_frames + t) * W;
+      to_b[k] = load(db + at), to_c[k] = load(dc + at);
+    }
     for (int v = 0; v < V; v++) {
       const long at = t * TILE + v * W;
-      const Lanes dy = load(s.dy + at), d = load(s.d + at);
-      to_c += h[v] * dy;
-      g[v] += dy * c[t];
-      to_b += g[v] * load(s.du + at);
-      store(s.by_input + at, load(s.by_input + at) + g[v] * b[t]);
-      g[v] *= load(s.decay + at);
-      h[v] = load(s.history + at);
-      const Lanes kept = g[v] * h[v];
-      // `rate` is A log2(e); divided out again once a frame, not once a state.
-      store(s.by_decay + at, load(s.by_decay + at) + kept * rate[v]);
-      sum[v] += kept * d;
+      const Lanes dy = load(s.dy + at), d = load(s.d + at), du = load(s.du + at);
+      Lanes by_input = load(s.by_input + at), by_decay = load(s.by_decay + at);
+      for (int k = 0; k < K; k++) {
+        to_c[k] += h[k][v] * dy;
+        g[k][v] += dy * c[k * all_frames + t];
+        to_b[k] += g[k][v] * du;
+        by_input += g[k][v] * b[k * all_frames + t];
+        g[k][v] *= load(s.decay + k * CHUNK * TILE + at);
+        h[k][v] = load(s.history + k * CHUNK * TILE + at);
+        const Lanes kept = g[k][v] * h[k][v];
+        // `rate` is A log2(e); divided out again once a frame, not once a state.
+        by_decay += kept * rate[k][v];
+        sum[k][v] += kept * d;
+      }
+      store(s.by_input + at, by_input);
+      store(s.by_decay + at, by_decay);
     }
-    store(db + t * W, to_b);
-    store(dc + t * W, to_c);
+    for (int k = 0; k < K; k++) {
+      const long at = (k * all_frames + t) * W;
+      store(db + at, to_b[k]), store(dc + at, to_c[k]);
+    }
   }
-  for (int v = 0; v < V; v++) store(gradient + v * W, g[v]), store(dA + v * W, sum[v]);
+  for (int k = 0; k < K; k++)
+    for (int v = 0; v < V; v++) {
+      const long at = (n + k) * TILE + v * W;
+      store(s.gradients + at, g[k][v]), store(dA + at, sum[k][v]);
+    }
 }
 
 ALWAYS_INLINE void expect_next_tile_back(const ScanArguments& a, long batch, long t, long first) {
@@ -299,11 +334,10 @@ static void backward_tile(const ScanArguments& a, const BackwardScratch& s, cons
       for (long n = 0; n < a.states; n++)
         load_row(s.states + n * TILE, checkpoint_row(a, batch, chunk, n, tile), width);
     enter_chunk_back(a, s, batch, first, width, begin, frames, bias);
-    for (long n = 0; n < a.states; n++) {
-      const long at = n * a.frames + begin;
-      run_state_back(s, decays + n * TILE, s.b + at, s.c + at, s.db + at * W, s.dc + at * W, s.states + n * TILE,
-                     s.gradients + n * TILE, sums.A + n * TILE, frames);
-    }
+    long n = 0;
+    for (; n + STATES_BACK <= a.states; n += STATES_BACK)
+      run_states_back<STATES_BACK>(s, decays, n, begin, frames, a.frames, sums.A);
+    for (; n < a.states; n++) run_states_back<1>(s, decays, n, begin, frames, a.frames, sums.A);
     leave_chunk_back(a, s, batch, first, width, begin, frames, skip, sums);
   }
   store_states(a, a.dbefore, batch, tile, width, s.gradients);

@@ -18,8 +18,12 @@
 #define W 4
 #endif
 
-// A tile is the stretch of channels that one pass works on: V vectors, so that two chains hide each other's latency.
-#define V 2
+// A tile is the stretch of channels that one pass works on: V vectors, of which a row is at least one cache line.
+#if W == 16
+#define V 1
+#else
+#define V 4
+#endif
 #define TILE (V * W)
 
 typedef float Lanes __attribute__((vector_size(4 * W)));
@@ -30,34 +34,49 @@ static inline Lanes load(const float* from) { return (Lanes) * (const LanesInMem
 static inline void store(float* to, Lanes value) { *(LanesInMemory*)to = (LanesInMemory)value; }
 static inline Lanes all(float value) { return value - (Lanes){}; }
 
-// 2^x for x from -126 to 127; outside, the value at the border (AVX-512: the true one). Relative error 1e-7.
-static inline Lanes exp2_of(Lanes x) {
-#if W == 16 && defined(__AVX512F__)
-  const __m512 whole = _mm512_roundscale_ps((__m512)x, 0);
-  const Lanes f = x - (Lanes)whole;
-#else
-#if W == 8 && defined(__AVX2__)
-  // Where either operand is a NaN the second is taken, so that a NaN stays one.
-  x = (Lanes)_mm256_min_ps(_mm256_set1_ps(127.0f), _mm256_max_ps(_mm256_set1_ps(-126.0f), (__m256)x));
-#else
-  // Comparisons are false for a NaN, which therefore stays one.
-  x = x < -126.0f ? all(-126.0f) : x;
-  x = x > 127.0f ? all(127.0f) : x;
-#endif
-  // Adding 1.5 * 2^23 rounds to a whole number; with 127 more its low bits are a float's exponent.
-  const Lanes shifted = x + (12582912.0f + 127.0f);
-  const Lanes f = x - (shifted - (12582912.0f + 127.0f));
-#endif
+// 2^f for f from -1/2 to 1/2.
+static inline Lanes exp2_of_half(Lanes f) {
   Lanes p = all(1.326472707e-3f);
   p = p * f + 9.671512649e-3f;
   p = p * f + 5.550733744e-2f;
   p = p * f + 2.402224209e-1f;
   p = p * f + 6.931469776e-1f;
-  p = p * f + 1.0f;
+  return p * f + 1.0f;
+}
+
+#if W == 8 && defined(__AVX2__)
+// 2^(i/8), with the bits that `exp2_of` shifts onto it, i << 20, taken off again.
+alignas(32) static const int32_t ROOTS[8] = {0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7,
+                                             0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7};
+#endif
+
+// 2^x for x from -126 to 127; outside, the value at the border (AVX-512: the true one). Relative error 1e-7.
+static inline Lanes exp2_of(Lanes x) {
 #if W == 16 && defined(__AVX512F__)
-  return (Lanes)_mm512_scalef_ps((__m512)p, whole);
+  const __m512 whole = _mm512_roundscale_ps((__m512)x, 0);
+  const Lanes f = x - (Lanes)whole;
+  return (Lanes)_mm512_scalef_ps((__m512)exp2_of_half(f), whole);
+#elif W == 8 && defined(__AVX2__)
+  // Where either operand is a NaN the second is taken, so that a NaN stays one.
+  x = (Lanes)_mm256_min_ps(_mm256_set1_ps(127.0f), _mm256_max_ps(_mm256_set1_ps(-126.0f), (__m256)x));
+  // Adding 1.5 * 2^20 rounds to eighths, whose count is in the low bits: three for the table, the rest is the exponent.
+  const Lanes shifted = x + 1572864.0f;
+  const Lanes f = x - (shifted - 1572864.0f);
+  const __m256i eighths = (__m256i)shifted;
+  const __m256i root = _mm256_permutevar8x32_epi32(*(const __m256i*)ROOTS, eighths);
+  const Lanes scale = (Lanes)_mm256_add_epi32(root, _mm256_slli_epi32(eighths, 20));
+  Lanes p = all(5.549622242e-2f);
+  p = p * f + 2.402576300e-1f;
+  p = p * f + 6.931472143e-1f;
+  return scale * (p * f) + scale;
 #else
-  return p * (Lanes)((LaneBits)shifted << 23);
+  // Comparisons are false for a NaN, which therefore stays one.
+  x = x < -126.0f ? all(-126.0f) : x;
+  x = x > 127.0f ? all(127.0f) : x;
+  // Adding 1.5 * 2^23 rounds to a whole number; with 127 more its low bits are a float's exponent.
+  const Lanes shifted = x + (12582912.0f + 127.0f);
+  const Lanes f = x - (shifted - (12582912.0f + 127.0f));
+  return exp2_of_half(f) * (Lanes)((LaneBits)shifted << 23);
 #endif
 }
 
