@@ -22,6 +22,15 @@ def test_bytes_and_blocks_arrive(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes that have names")
+def test_a_pipe_or_a_device_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        write_bytes(tmp_path / "pipe", b"whole")
+    assert (tmp_path / "pipe").is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
 def test_json_is_stable_readable_and_ends_in_a_newline(tmp_path):
     write_json(tmp_path / "a.json", {"b": "é", "a": [1]})
     assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "b": "é",\n  "a": [\n    1\n  ]\n}\n'

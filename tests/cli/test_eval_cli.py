@@ -112,6 +112,13 @@ def test_models_are_compared_in_pairs_however_they_are_given(evaluate: Eval, wor
     assert difference["losses"]["all"]["value"] == pytest.approx(losses[0] - losses[1])
 
 
+def test_a_model_that_is_named_twice_is_judged_once(evaluate: Eval, models: dict[str, TrainedModel]) -> None:
+    file = str(models[GRU].folder / f"{GRU}_policy.safetensors")
+    status, out, _ = evaluate(GRU, "--compare", MLP, file, "--replays", "REPLAYS", "--json")
+    assert status == 0
+    assert [model["model"]["id"] for model in report(out)["models"]] == [GRU, MLP]
+
+
 def test_a_comparison_says_who_is_better_and_how_surely(evaluate: Eval) -> None:
     status, out, _ = evaluate("--compare", GRU, MLP, "--replays", "REPLAYS")
     assert status == 0
@@ -136,6 +143,8 @@ def test_filters_say_which_sides_and_games(evaluate: Eval) -> None:
     assert report(out)["data"]["left_out"].keys() <= {"another stage"}
     _, out, _ = evaluate(GRU, "--replays", "REPLAYS", "--json", "--max-files", "3")
     assert len(report(out)["games"]) == 3
+    _, out, _ = evaluate(GRU, "--replays", "REPLAYS", "--json", "--max-files", "1")
+    assert len(report(out)["games"]) == 1
     _, out, _ = evaluate(GRU, "--replays", "REPLAYS", "--json", "--winner-only")
     assert report(out)["data"]["sides"] < everything["data"]["sides"]
 

@@ -59,6 +59,7 @@ def test_filters_are_those_of_training(scan: Any, demo_folder: Path) -> None:
     assert fox["characters"]["fox"] == everyone["characters"]["fox"]
     assert fox["reasons"] == {"other characters": 6 - fox["total"]["games"]}
     assert scan(demo_folder, "--max-files", "2")["total"]["games"] == 2
+    assert scan(demo_folder, "--max-files", "1")["total"]["games"] == 1
 
 
 def test_names_can_be_left_out(scan: Any, demo_folder: Path, tmp_path: Path) -> None:

@@ -146,6 +146,14 @@ def test_every_error_comes_at_once(manager: PluginManager) -> None:
     assert 'unknown stage "moon" (there are: battlefield,' in text
 
 
+def test_one_game_is_enough_to_look_at_but_not_to_train_on(manager: PluginManager) -> None:
+    with pytest.raises(InvalidSettings, match=r"max_files: 1 is too few to train on: one of two .* \(flag\)"):
+        resolve(manager, flags={"max_files": "1"})
+    assert resolve(manager, flags={"max_files": "1"}, trains=False).config.max_files == 1
+    with pytest.raises(InvalidSettings, match="max_files: 0 must be at least 1"):
+        resolve(manager, flags={"max_files": "0"}, trains=False)
+
+
 @pytest.mark.parametrize("epochs", ["1.5", "true", "-1", ""])
 def test_odd_epochs_are_errors(manager: PluginManager, epochs: str) -> None:
     with pytest.raises(InvalidSettings, match="epochs"):

@@ -62,7 +62,10 @@ def writing(path: Path, *, locked: bool = False) -> Iterator[BinaryIO]:
 
 
 def replace(source: Path, target: Path) -> None:
-    """Rename over whatever is there, patient with readers on Windows."""
+    """Rename over the file that is there, patient with readers on Windows. OSError for a pipe or a device: root's
+    renames would put a file in its place."""
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise OSError(errno.EINVAL, "not a regular file", str(target))
     _patiently(lambda: source.replace(target))
 
 

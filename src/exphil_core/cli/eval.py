@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from exphil_core.errors import UsageError
 from exphil_core.plugin_manager import PluginManager
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from exphil_core.evaluation.evaluate import Evaluation
     from exphil_core.evaluation.models import EvalModel
@@ -141,7 +142,7 @@ def evaluate(
     page = page_wish(html, game, wanted)
     flags = {**given_flags(TrainConfig, values), "replays": replays, "seed": str(seed)}
     reporter = make_reporter(progress)
-    result = _evaluated(
+    result, write_page = _evaluated(
         manager_of(ctx),
         wanted,
         flags,
@@ -154,10 +155,11 @@ def evaluate(
         reporter.line(f"warning: {warning}")
     if as_json:
         print_json(result.as_json())
-        return
-    from exphil_core.cli.eval_tables import show
+    else:
+        from exphil_core.cli.eval_tables import show
 
-    show(result)
+        show(result)
+    write_page()  # last: whatever goes wrong with it, the figures are there
 
 
 def _evaluated(
@@ -168,9 +170,10 @@ def _evaluated(
     how: dict[str, Any],
     page: PageWish | None,
     reporter: Reporter,
-) -> Evaluation:
+) -> tuple[Evaluation, Callable[[], None]]:
+    """What came of it, and what writes the page of it, if one is wished for."""
     # Wrong settings are told before torch is imported and models are read.
-    resolve(manager, flags=flags)
+    resolve(manager, flags=flags, trains=False)
     import torch
 
     from exphil_core.evaluation.evaluate import EvalSettings
@@ -179,8 +182,9 @@ def _evaluated(
     from exphil_core.evaluation.models import open_model
     from exphil_core.training.loop import pick_device
 
-    models = [open_model(name, where["checkpoints"], manager, reporter.line) for name in wanted]
-    config = resolve(manager, flags=flags, parent=_own(models, flags, reporter)).config
+    opened = [open_model(name, where["checkpoints"], manager, reporter.line) for name in wanted]
+    models = list({Path(model.facts.file).resolve(): model for model in opened}.values())
+    config = resolve(manager, flags=flags, parent=_own(models, flags, reporter), trains=False).config
     if config.threads:
         torch.set_num_threads(config.threads)
     device = pick_device(config.device)
@@ -189,9 +193,9 @@ def _evaluated(
         page.check(games[0].files)
     settings = EvalSettings(character=config.character, held_out_only=where["held_out"], **how)
     result = judge(models, games, settings, device, reporter, datetime.now(timezone.utc))
-    if page is not None:
-        page.write(result, models[0], config, Path(where["checkpoints"]), device)
-    return result
+    if page is None:
+        return result, lambda: None
+    return result, partial(page.write, result, models[0], config, Path(where["checkpoints"]), device)
 
 
 def _own(models: Sequence[EvalModel], flags: dict[str, Any], reporter: Reporter) -> Layer:

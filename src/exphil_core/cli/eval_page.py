@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import click
 
-from exphil_core.errors import UsageError
+from exphil_core.checkpoints.atomic import why_unwritable
+from exphil_core.errors import ExphilError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -87,4 +88,8 @@ def page_wish(html: Path | None, game: str | None, models: Sequence[str]) -> Pag
         raise UsageError(f"--html shows one model, not {len(models)}: leave --compare away, or --html")
     if not html.parent.is_dir():
         raise UsageError(f"--html {html}: there is no folder {html.parent}; make it first")
+    if html.exists() and not html.is_file():
+        raise UsageError(f"--html {html}: that is no regular file; give another name")
+    if why := why_unwritable(html.parent):
+        raise ExphilError(f"--html {html}: nothing can be written there: {why}")
     return PageWish(path=html, game=game)

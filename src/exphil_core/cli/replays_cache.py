@@ -78,7 +78,8 @@ def cache(
     flags = given_flags(TrainConfig, values)
     if not paths and (workers is not None or flags.keys() - {"cache_dir"}):
         raise UsageError("filters and --workers say what of PATH… to read: give the replays too")
-    config = resolve(manager_of(ctx), flags={**flags, "replays": paths} if paths else flags).config
+    given = {**flags, "replays": paths} if paths else flags
+    config = resolve(manager_of(ctx), flags=given, trains=False).config
     folder, reporter = cache_folder(config.cache_dir), make_reporter(progress)
     result: dict[str, Any] = {"folder": str(folder)}
     if clear:

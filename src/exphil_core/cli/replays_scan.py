@@ -71,7 +71,7 @@ def scan(
     Each file is read once; a second scan opens only what has changed, and one that was interrupted goes on.
     """
     flags = {**given_flags(TrainConfig, values), "replays": paths}
-    config = resolve(manager_of(ctx), flags=flags).config
+    config = resolve(manager_of(ctx), flags=flags, trains=False).config
     for idle, why in (
         (
             anonymous and not as_json and parquet is None,

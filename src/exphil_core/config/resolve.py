@@ -52,10 +52,11 @@ def resolve(
     layers: Sequence[Layer] = (),
     flags: Mapping[str, Any] | None = None,
     parent: Layer | None = None,
+    trains: bool = True,
 ) -> ResolvedConfig:
     """Merge defaults < `parent` (the model to start from) < preset < `layers` (files) < `flags` and check the whole.
 
-    `preset_from` is where the preset was named, if not by the user just now.
+    `preset_from` is where the preset was named, if not by the user just now. One game is enough unless it `trains`.
     Raises InvalidSettings with every problem at once, before anything is read or written.
     """
     problems: list[str] = []
@@ -81,6 +82,10 @@ def resolve(
     config = _names(manager, config, origins, problems)
     if backbone is not None:
         config = _follow_backbone(config, backbone, origins, problems)
+    if trains and config.max_files == 1:
+        problems.append(
+            f"max_files: 1 is too few to train on: one of two is held out ({origins['max_files']})"
+        )
     asked = config
     log_to, log_options, found = logger_settings(manager, config.log_to, config.log_options, origins)
     config = attrs.evolve(config, log_to=log_to, log_options=log_options)

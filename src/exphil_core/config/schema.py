@@ -59,7 +59,7 @@ class TrainConfig:
     max_files: int | None = option(
         None,
         group=DATA,
-        rule=at_least(2),
+        rule=at_least(1),
         default_text="all",
         help="After the filters, a sample of so many games, drawn by content hash and seed.",
     )

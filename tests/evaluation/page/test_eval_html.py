@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 import zipfile
@@ -122,6 +124,7 @@ def test_a_policy_file_alone_makes_a_page_without_curves(
         (("--game", "1"), "--game says which game the page of --html shows: add --html OUT"),
         (("--html", "nowhere/page.html"), "there is no folder nowhere; make it first"),
         (("--html", "page.html", "--compare", "mlp_2026"), "--html shows one model, not 2"),
+        (("--html", os.devnull), f"--html {os.devnull}: that is no regular file"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused_at_once(
@@ -158,6 +161,31 @@ def test_a_game_that_is_none_is_refused_before_anything_is_judged(
     assert f"--game {game}" in told
     assert said in told
     assert not out.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder that even root can't write to")
+def test_a_place_that_nothing_can_be_written_to_is_refused_before_anything_is_judged(
+    evaluate: Eval, short_folder: Path
+) -> None:
+    status, said, told = evaluate("gru", "--replays", str(short_folder), "--html", "/proc/page.html")
+    assert (status, said) == (1, "")
+    assert told == (
+        "exphil: --html /proc/page.html: nothing can be written there: No such file or directory\n"
+    )
+
+
+def test_the_figures_are_there_though_the_page_can_t_be_written(
+    evaluate: Eval, short_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "page.html")
+
+    monkeypatch.setattr("exphil_core.evaluation.page.write.write_bytes", full)
+    out = str(tmp_path / "page.html")
+    status, said, told = evaluate("gru", "--replays", str(short_folder), "--html", out, "--json")
+    assert status == 1
+    assert json.loads(said)["data"]["games"] > 0
+    assert told.endswith("exphil: page.html: No space left on device\n")
 
 
 def test_a_game_that_went_away_meanwhile_is_named(
