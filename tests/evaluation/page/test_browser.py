@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from exphil_core.evaluation.page.page import page_of
-from exphil_core.evaluation.report import EvalReport
+from exphil_core.evaluation.report import Bin, EvalReport
 from exphil_core.evaluation.timeline import StickChances, Timeline, timeline
 from exphil_core.features.schema import observation_schema
 from exphil_core.melee import FIRST_FRAME
@@ -439,6 +439,21 @@ def test_an_evaluation_without_a_game_that_knows_little_is_a_page_all_the_same(
     page = opened(_written(tmp_path, page_of(bare)))
     assert page.locator("#frame").count() == 0
     assert page.locator("h2").count() == 5
+
+
+def test_chances_of_next_to_nothing_fit_beside_their_axis(
+    opened: Open, made_up_report: EvalReport, tmp_path: Path
+) -> None:
+    """A button that nobody presses has chances of some 1e-5."""
+    rare = Bin(low=0.0, high=2e-5, frames=500, chance=1.1e-5, came_true=0.0)
+    tiny = attrs.evolve(made_up_report.press_calibration["A"], bins=(rare,))
+    report = attrs.evolve(made_up_report, press_calibration={"A": tiny})
+    page = opened(_written(tmp_path, page_of(report)))
+    outside = page.evaluate(
+        "[...document.querySelectorAll('svg text')].filter((node) => node.getBoundingClientRect().left"
+        " < node.closest('svg').getBoundingClientRect().left - 1).map((node) => node.textContent)"
+    )
+    assert outside == []
 
 
 def test_ten_minutes_make_no_more_elements_than_one(

@@ -106,7 +106,8 @@ function reliability(title, calibration) {
   node.append(svg("rect", { class: "axis", x: left, y: top, width: side, height: side }));
   node.append(svg("line", { x1: X(0), y1: Y(0), x2: X(end), y2: Y(end), stroke: "var(--base)", "stroke-dasharray": "4 3" }));
   for (const v of [0, end / 2, end]) {
-    const text = short(+(v * 100).toPrecision(2));
+    const share = v * 100;
+    const text = share && share < 0.01 ? share.toExponential(0) : short(+share.toPrecision(2));
     node.append(svg("text", { x: X(v), y: top + side + 13, "text-anchor": v === end ? "end" : "middle" }, text + (v === end ? " %" : "")));
     node.append(svg("text", { x: left - 4, y: Y(v) + 4, "text-anchor": "end" }, text));
   }

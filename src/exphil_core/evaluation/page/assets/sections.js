@@ -65,7 +65,7 @@ function stickSection(report) {
     const name = PART_TITLES[stick];
     const read = el("div", { class: "read" }, "Move the mouse over a map to read it.");
     const onRead = (text) => { read.textContent = text; };
-    const panel = (title, kind, className) => el("div", {}, el("h3", { class: className }, title), heat(name, each.heat, kind, onRead));
+    const panel = (title, kind, className) => el("div", {}, el("h3", className ? { class: className } : {}, title), heat(name, each.heat, kind, onRead));
     const errors = Object.entries({ greedy: "its likeliest", drawn: "drawn at random", repeat: "repeating" }).filter(([key]) => each.errors[key])
       .map(([key, title]) => [title, ...["degrees", "magnitude", "missed", "strays"].map((what) => what === "degrees" ? number(each.errors[key].all[what].value, 1) : what === "magnitude" ? number(each.errors[key].all[what].value, 3) : percent(each.errors[key].all[what].value)),
         number(each.errors[key].change.degrees.value, 1)]);
