@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -180,6 +181,7 @@ def _evaluated(
     from exphil_core.evaluation.evaluate import evaluate as judge
     from exphil_core.evaluation.games import games_for
     from exphil_core.evaluation.models import open_model
+    from exphil_core.training.blame import blaming
     from exphil_core.training.loop import pick_device
 
     opened = [open_model(name, where["checkpoints"], manager, reporter.line) for name in wanted]
@@ -192,7 +194,10 @@ def _evaluated(
     if page is not None:
         page.check(games[0].files)
     settings = EvalSettings(character=config.character, held_out_only=where["held_out"], **how)
-    result = judge(models, games, settings, device, reporter, datetime.now(timezone.utc))
+    with ExitStack() as stack:
+        for model in models:
+            stack.enter_context(blaming(model.policy, manager))
+        result = judge(models, games, settings, device, reporter, datetime.now(timezone.utc))
     if page is None:
         return result, lambda: None
     return result, partial(page.write, result, models[0], config, Path(where["checkpoints"]), device)

@@ -16,6 +16,7 @@ from exphil_core.models.policy import build_policy, parameter_count, policy_shap
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.filters import filter_of
 from exphil_core.replays.sources import find_replays
+from exphil_core.training.blame import blaming
 from exphil_core.training.prepare import check_possible, step_memory
 from exphil_core.training.run import name_fields
 from exphil_core.wording import counted
@@ -32,9 +33,11 @@ def dry_run(run: ResolvedConfig, manager: PluginManager, now: datetime, demo: bo
     torch.manual_seed(config.seed)
     shape = policy_shape(config.backbone, config.hidden_sizes, config.backbone_options, schema)
     policy = build_policy(manager, shape)
+    with blaming(policy, manager):
+        memory = step_memory(run, policy, schema)
     lines = [
         f"model: {config.backbone}, {parameter_count(policy):,} parameters, on {device}",
-        f"memory: {step_memory(run, policy, schema)}",
+        f"memory: {memory}",
         f"observation: {schema.float_count} floats and {len(schema.ids)} ids a frame",
     ]
     if demo:

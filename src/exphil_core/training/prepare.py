@@ -27,6 +27,7 @@ from exphil_core.replays.filters import LeftOut
 from exphil_core.replays.sources import ReplayFile, expanded, find_replays
 from exphil_core.replays.split import split_games
 from exphil_core.replays.tables import Tables, digests, read_tables
+from exphil_core.training.blame import blaming
 from exphil_core.training.frames import FrameStore
 from exphil_core.training.games import Games, games_of, select_games
 from exphil_core.training.loop import pick_device
@@ -126,7 +127,8 @@ def prepare(
         )
     set_dropout(policy, config.dropout)
     if config.temporal and config.window_size > LONG_WINDOW:
-        reporter.line(f"window_size {config.window_size}: {step_memory(run, policy, schema)}")
+        with blaming(policy, manager):
+            reporter.line(f"window_size {config.window_size}: {step_memory(run, policy, schema)}")
     return Prepared(
         training=training,
         held_out=held_out,

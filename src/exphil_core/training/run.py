@@ -35,6 +35,7 @@ from exphil_core.replays.sources import expanded
 from exphil_core.replays.tables import changed_since
 from exphil_core.training.agreement import agree
 from exphil_core.training.allocator import keep_freed_memory
+from exphil_core.training.blame import blamed
 from exphil_core.training.characters import imitated_characters
 from exphil_core.training.checkpoint import check_fits, find_checkpoint, refuse_leak
 from exphil_core.training.interrupts import StopRequest
@@ -196,6 +197,10 @@ def _carried_out(job: _Job, reporter: Reporter, stop: StopRequest) -> TrainedMod
     finished = False
     try:
         outcome = _trained(job, reporter, stop)
+        if outcome.error is not None:
+            outcome.error = blamed(outcome.error, job.ready.policy, job.manager)
+            if isinstance(outcome.error, ExphilError):
+                outcome.stopped = str(outcome.error)
         finished = not (outcome.interrupted or outcome.failed)
     finally:
         there = states(job.file(STATE))
