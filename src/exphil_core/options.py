@@ -204,7 +204,7 @@ def _scalar_from_text(text: str, kind: Any) -> Any:
 def from_text(text: str, kind: Any, parse: Callable[[str], Any] | None = None) -> Any:
     """The value that `text` spells for a field of type `kind`; ValueError says why it doesn't.
 
-    Sequences are separated by commas; ``none`` spells None where the type allows it.
+    Sequences are separated by commas; ``none`` spells None where the type allows it, and an empty sequence.
     """
     kind, nullable = _split_optional(kind)
     if nullable and text.lower() == "none":
@@ -212,6 +212,8 @@ def from_text(text: str, kind: Any, parse: Callable[[str], Any] | None = None) -
     if parse is not None:
         return parse(text)
     if typing.get_origin(kind) is tuple:
+        if text.strip().lower() == "none":
+            return ()
         item = typing.get_args(kind)[0]
         return tuple(_scalar_from_text(part.strip(), item) for part in text.split(","))
     return _scalar_from_text(text, kind)

@@ -113,6 +113,7 @@ def test_what_is_no_duration(text: str) -> None:
 
 def test_none_spells_nothing_where_that_is_allowed() -> None:
     assert from_text("none", int | None) is None
+    assert from_text("none", tuple[str, ...]) == () == from_text("None", tuple[int, ...])
     assert check_values(Sample, {"count": "none"}, texts=True)[1]
 
 

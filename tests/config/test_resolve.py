@@ -186,6 +186,22 @@ def test_a_parent_s_character_is_a_default_like_others(manager: PluginManager) -
         assert resolve(manager, parent=parent, flags=flags).config.character == character
 
 
+def test_none_on_the_command_line_empties_a_list_that_a_preset_or_a_file_fills(
+    manager: PluginManager, tmp_path: Path
+) -> None:
+    assert resolve(manager, preset="mewtwo").config.features
+    run = resolve(manager, preset="mewtwo", flags={"features": "none"})
+    assert (run.config.features, run.origins["features"]) == ((), "flag")
+    path = tmp_path / "x.toml"
+    path.write_text('opponent = ["fox"]\ntags = ["mine"]\n')
+    config = resolve(
+        manager, layers=[read_settings(path).layer], flags={"opponent": "none", "tags": "none"}
+    ).config
+    assert (config.opponent, config.tags) == ((), ())
+    with pytest.raises(InvalidSettings, match='unknown character feature "none"'):
+        resolve(manager, flags={"features": "none,teleport"})
+
+
 def test_a_backbone_may_have_a_learning_rate_of_its_own(manager: PluginManager) -> None:
     attention = {"backbone": "sliding_window"}
     run = resolve(manager, flags=attention)

@@ -15,8 +15,6 @@ from exphil_core.specs import LoggerSpec
 from exphil_core.wording import one_line
 
 HOOK = "exphil_loggers"
-# What `--log-to` takes to send metrics nowhere, where a file or a state says otherwise.
-NOWHERE = "none"
 
 
 def logger_settings(
@@ -29,7 +27,7 @@ def logger_settings(
     """
     chosen: dict[str, LoggerSpec] = {}
     problems: list[str] = []
-    for name in [] if tuple(names) == (NOWHERE,) else names:
+    for name in names:
         try:
             spec: LoggerSpec = manager.get(HOOK, name).spec
         except UsageError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from exphil_core.config.loggers import NOWHERE, logger_settings
+from exphil_core.config.loggers import logger_settings
 from exphil_core.config.presets import Layer, preset_layers
 from exphil_core.config.schema import TrainConfig
 from exphil_core.errors import UnknownName, UsageError, unknown_name
@@ -197,7 +197,8 @@ def _without_effect(manager: PluginManager, config: TrainConfig, origins: Mappin
     for name, (is_idle, needs) in idle.items():
         if is_idle and origins[name] == FLAG:
             yield f"{name} does nothing without {needs}"
-    if origins["log_options"] == FLAG and config.log_to != (NOWHERE,):
+    silenced = origins["log_to"] == FLAG and not config.log_to
+    if origins["log_options"] == FLAG and not silenced:
         loggers = dict.fromkeys(key.partition(".")[0] for key in config.log_options)
         for logger in [name for name in loggers if name not in config.log_to]:
             yield f"log_options of {logger} do nothing without --log-to {logger}"

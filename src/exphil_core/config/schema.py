@@ -169,7 +169,8 @@ class TrainConfig:
         (),
         group=MODEL,
         default_text="none",
-        help="Character features to add to the observation; see `exphil plugins list`.",
+        help="Character features to add to the observation; see `exphil plugins list`; `none`: none, not a "
+        "preset's either.",
     )
 
     from_checkpoint: str | None = option(
