@@ -123,7 +123,7 @@ def scans() -> dict[str, Any]:
         if not runs_here(variant) or attempt(variant.name).kernel is None:
             continue
         with variant_in_use(variant.name):
-            taken = medians({"kernel": forward_backward(kernel_scan, inputs), **others}, 3)
+            taken = medians({"kernel": forward_backward(kernel_scan, inputs), **others}, 7)
         result[variant.name] = {"milliseconds": round(1000 * taken["kernel"], 1)} | {
             f"times_faster_than_{name}": round(taken[name] / taken["kernel"], 2) for name in others
         }

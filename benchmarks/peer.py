@@ -47,6 +47,9 @@ from exphil_core.training.table import Runs, whole_sides
 HELD_OUT = ("b89b770d", "38731120", "976f2930", "df8a477e")
 # The first target that is scored: that of the first observation under a delay of 18.
 FIRST_SCORED = 19
+# Differences from the mixture are summed over so many frames: those close to each other aren't independent.
+BLOCK = 600
+MOST_FIGHTERS, MOST_FRAMES = 4, 1_000_000
 CPU = torch.device("cpu")
 Games = tuple[list[Game], list[Game]]
 # slippi-ai's own figures, on the same frames and cells; see docs/benchmarks.md.
@@ -107,8 +110,11 @@ def read_games(folder: Path, trial: Sequence[str] = ()) -> Games:
     return training, held_out
 
 
-def outputs(policy: Policy, store: EveryFrame) -> Iterator[tuple[torch.Tensor, Cells, Cells]]:
-    """The backbone's outputs (n, H) on every scored frame, with its target and the controller before."""
+def outputs(
+    policy: Policy, store: EveryFrame
+) -> Iterator[tuple[torch.Tensor, Cells, Cells, npt.NDArray[np.int64]]]:
+    """The backbone's outputs (n, H) on every scored frame, with its target, the controller before and the target's
+    place: game, fighter and frame in one number, by which they sort."""
     state = policy.initial_state(0)
     for plan in validation_plans(store, 8, 256):
         step = plan.step(store)
@@ -117,19 +123,25 @@ def outputs(policy: Policy, store: EveryFrame) -> Iterator[tuple[torch.Tensor, C
         y_BTH, state = policy.backbone(policy.embedding(tensors.floats, tensors.ids), state)
         target_row = plan.windows.start[:, None] + np.arange(plan.windows.width) + 1 + store.delay
         scored = step.batch.counts & (target_row >= FIRST_SCORED)
-        yield y_BTH[torch.from_numpy(scored)], step.batch.target[scored], step.batch.decided[scored]
+        side = plan.windows.game * MOST_FIGHTERS + plan.windows.fighter
+        place = side[:, None] * MOST_FRAMES + target_row
+        y_nH = y_BTH[torch.from_numpy(scored)]
+        yield y_nH, step.batch.target[scored], step.batch.decided[scored], place[scored]
 
 
 @torch.no_grad()
-def scores(policy: Policy, store: EveryFrame) -> dict[str, Any]:
-    """Nats a frame on slippi-ai's cells."""
+def scores(policy: Policy, store: EveryFrame, mixture: Mixture) -> dict[str, Any]:
+    """Nats a frame on slippi-ai's cells, and by how much each part is worse than the mixture."""
     policy.eval()
-    losses, changes = [], []
-    for y_nH, target, last in outputs(policy, store):
+    losses, changes, places = [], [], []
+    for y_nH, target, last, place in outputs(policy, store):
         losses.append(cell_losses(policy.head, y_nH, target, last))
         changes.append((levels(target) != levels(last)).any(axis=1))
+        places.append(place)
     policy.train()
-    return summary(np.concatenate(losses), np.concatenate(changes))
+    order = np.argsort(np.concatenate(places))
+    losses_n13 = np.concatenate(losses)[order]
+    return summary(losses_n13, np.concatenate(changes)[order]) | {"worse": mixture.worse(losses_n13)}
 
 
 def summary(losses_n13: npt.NDArray[np.float64], changed_n: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -144,17 +156,40 @@ def summary(losses_n13: npt.NDArray[np.float64], changed_n: npt.NDArray[np.bool_
     }
 
 
-def baselines(training: list[Game], held_out: list[Game]) -> dict[str, Any]:
+@attrs.frozen(eq=False)
+class Mixture:
+    """The mixture's nats (n, 13) of the scored frames, side after side, and the block that each lies in."""
+
+    losses: npt.NDArray[np.float64]
+    block: npt.NDArray[np.int64]
+
+    def worse(self, losses_n13: npt.NDArray[np.float64]) -> dict[str, list[float]]:
+        """By how many nats a frame each part of `losses_n13` is worse, with the half width of a 95 % interval over
+        blocks."""
+        frames, blocks = len(self.losses), int(self.block.max()) + 1
+        sums = np.zeros((blocks, len(PARTS)))
+        np.add.at(sums, self.block, losses_n13 - self.losses)
+        half = 1.96 * sums.std(axis=0, ddof=1) * blocks**0.5 / frames
+        mean = sums.sum(axis=0) / frames
+        return {part: [float(mean[i]), float(half[i])] for i, part in enumerate(PARTS)}
+
+
+def baselines(training: list[Game], held_out: list[Game]) -> tuple[dict[str, Any], Mixture]:
     """Both, on the scored frames."""
     fitted = Baselines(sides(training))
     own = [levels(side) for side in sides(held_out)]
     now = np.concatenate([side[FIRST_SCORED:] for side in own])
     last = np.concatenate([side[FIRST_SCORED - 1 : -1] for side in own])
     changed = (now != last).any(axis=1)
-    return {
-        "marginal": summary(fitted.marginal(now), changed),
-        "mixture": summary(fitted.mixture(now, last), changed),
-    }
+    mixture, block, blocks = fitted.mixture(now, last), [], 0
+    for side in own:
+        # Blocks as even as they can be: a short one would count as much as the others.
+        frames = len(side) - FIRST_SCORED
+        count = max(1, round(frames / BLOCK))
+        block.append(blocks + np.arange(frames) * count // frames)
+        blocks += count
+    found = {"marginal": summary(fitted.marginal(now), changed), "mixture": summary(mixture, changed)}
+    return found, Mixture(mixture, np.concatenate(block))
 
 
 def new_policy(config: TrainConfig, store: EveryFrame) -> Policy:
@@ -192,7 +227,9 @@ class Watch:
         self.began += spent
 
 
-def run(config: TrainConfig, delay: int, budgets: list[int], games: Games) -> Iterator[dict[str, Any]]:
+def run(
+    config: TrainConfig, delay: int, budgets: list[int], games: Games, mixture: Mixture
+) -> Iterator[dict[str, Any]]:
     """Train for the largest of `budgets` CPU seconds; all results so far whenever one of them is spent.
 
     The schedule's end is that of the largest.
@@ -213,7 +250,7 @@ def run(config: TrainConfig, delay: int, budgets: list[int], games: Games) -> It
             continue
         with learner.shown() as shown:
             at = time.process_time()
-            score = scores(shown, held_out)
+            score = scores(shown, held_out, mixture)
         watch.without(time.process_time() - at)
         scored[str(ahead.pop(0))] = score | {
             "cpu_seconds": round(spent, 1), "steps": taken, "frames": frames,
@@ -284,17 +321,20 @@ def report(runs: list[dict[str, Any]], base: dict[str, Any], speeds: list[dict[s
 
 
 def part_table(runs: list[dict[str, Any]], base: dict[str, Any]) -> list[str]:
-    last = {one["delay"]: list(one["budgets"].values())[-1]["parts"] for one in runs if one["budgets"]}
+    """Each part after the last budget, and how much worse it is than the mixture where it may be."""
+    last = [(one, list(one["budgets"].values())[-1]) for one in runs if one["budgets"]]
+    heads = [f"ours, delay {one['delay']}, seed {one['seed']}" for one, _ in last]
     lines = [
-        f"| part | mixture | slippi-ai, delay 0 | {' | '.join(f'ours, delay {delay}' for delay in last)} |",
+        f"| part | mixture | slippi-ai, delay 0 | {' | '.join(heads)} |",
         "|---|---|---|" + "---|" * len(last),
     ]
     for part in PARTS:
         mixture = base["mixture"]["parts"][part]
-        ours = [
-            f"{parts[part]:.3f}{'' if parts[part] < mixture + 5e-4 else ' (worse)'}"
-            for parts in last.values()
-        ]
+        ours = []
+        for _, score in last:
+            worse, half = score["worse"][part]
+            note = f" ({worse:+.4f} ± {half:.4f})" if worse > -half else ""
+            ours.append(f"{score['parts'][part]:.3f}{note}")
         lines.append(f"| {part} | {mixture:.3f} | {PEER_PARTS.get(part, '')} | {' | '.join(ours)} |")
     return lines
 
@@ -346,7 +386,7 @@ def main() -> None:
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     games = read_games(given.games, given.trial)
-    base = baselines(*games)
+    base, mixture = baselines(*games)
     frames = sum(len(side) for side in sides(games[0]))
     print(f"{frames:,} frames of {len(sides(games[0]))} sides to train on; marginal: {brief(base['marginal'])}; "
           f"mixture: {brief(base['mixture'])}", flush=True)  # fmt: skip
@@ -366,7 +406,7 @@ def main() -> None:
             write_json(given.out / f"speed-{name}.json", found)
     elif not given.baselines:
         for delay in given.delays:
-            for result in run(settings(), delay, given.budgets, games):
+            for result in run(settings(), delay, given.budgets, games, mixture):
                 write_json(given.out / f"{given.name}-delay{delay}.json", result)
     read = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(given.out.glob("*.json"))]
     runs = [one for one in read if "budgets" in one]
