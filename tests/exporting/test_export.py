@@ -74,6 +74,60 @@ def test_an_empty_folder_will_do(exported: Callable[..., Exported], tmp_path: Pa
     assert exported(spec_of(), tmp_path / "empty", text="x").files == ("below/text.txt",)
 
 
+@pytest.mark.parametrize("out", [".", ""])
+def test_the_folder_one_is_in_is_refused(
+    exported: Callable[..., Exported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ExphilError, match="that is the folder you are in; give a name"):
+        exported(spec_of(archive=True), Path(out), text="x")
+    with pytest.raises(ExphilError, match="--out /: there is something already"):
+        exported(spec_of(archive=True), Path("/"), text="x")
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["empty", "dangling"])
+def test_a_link_is_followed(exported: Callable[..., Exported], tmp_path: Path, there: bool) -> None:
+    target, link = tmp_path / "real" / "bot", tmp_path / "link"
+    (target if there else target.parent).mkdir(parents=True)
+    link.symlink_to(target)
+    done = exported(spec_of(archive=True), link, text="x")
+    assert (done.folder, done.archive) == (target, target.with_name("bot.zip"))
+    assert (link / "below" / "text.txt").read_text() == "x"
+
+
+def test_the_zip_goes_with_a_folder_that_can_t_be_written(
+    exported: Callable[..., Exported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def only_zips(source: Path, target: Path) -> None:
+        if target.suffix != ".zip":
+            raise OSError("no room")
+        source.replace(target)
+
+    monkeypatch.setattr("exphil_core.exporting.export.replace", only_zips)
+    with pytest.raises(OSError, match="no room"):
+        exported(spec_of(archive=True), text="x")
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_operators_that_onnx_does_not_know_are_refused_before_anything_is_made() -> None:
+    pytest.importorskip("onnx")
+    from exphil_core.exporting.onnx import _check_opset
+
+    _check_opset(18)
+    with pytest.raises(UsageError, match=r"--option opset: 99 is newer than onnx .* knows, which is "):
+        _check_opset(99)
+
+
+def test_a_hostile_name_is_no_code_in_the_onnx_example() -> None:
+    pytest.importorskip("onnx")
+    from exphil_core.exporting.onnx import play_program
+
+    program = play_program('x"""\nimport os  # \\')
+    assert "import os  #" not in program
+    compile(program, "play.py", "exec")
+
+
 @pytest.mark.parametrize(
     ("spec", "options", "sentence"),
     [

@@ -49,8 +49,12 @@ def export_model(
     if absent:
         raise ExphilError(f"--to: {absent}")
     chosen = exporter_options(spec, options)
+    out = _place(out)
     archive = out.with_name(f"{out.name}.zip") if spec.archive else None
-    _refuse_taken(out, archive)
+    if archive is not None and archive.exists():
+        raise ExphilError(
+            f"--out {out}: {archive.name} beside it is there already; give another, or delete it"
+        )
     policy, description = load_policy(path, manager)
     name = (stem_of(path.name) or path.name.removesuffix(POLICY)).replace("/", "_")
     model = ExportedModel(name=name, path=path, policy=policy, description=description, manager=manager)
@@ -68,9 +72,14 @@ def export_model(
             packed = Path(at) / "archive"
             pack(staged, packed)
             replace(packed, archive)
-        if out.is_dir():
-            out.rmdir()
-        replace(staged, out)
+        try:
+            if out.is_dir():
+                out.rmdir()
+            replace(staged, out)
+        except BaseException:
+            if archive is not None:
+                archive.unlink(missing_ok=True)
+            raise
     sync_folder(out.parent)
     return Exported(folder=out, archive=archive, files=tuple(files), notes=tuple(notes))
 
@@ -104,13 +113,14 @@ def pack(folder: Path, archive: Path) -> None:
                 packed.writestr(member, file.read_bytes())
 
 
-def _refuse_taken(out: Path, archive: Path | None) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+def _place(out: Path) -> Path:
+    """`out`, or what it is a link to. Raises ExphilError where no new folder can be."""
+    place = out.resolve()
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise ExphilError(f"--out {out}: there is something already; give another folder, or delete it")
-    if archive is not None and archive.exists():
-        raise ExphilError(
-            f"--out {out}: {archive.name} beside it is there already; give another, or delete it"
-        )
+    if place == Path.cwd():
+        raise ExphilError(f"--out {out}: that is the folder you are in; give a name, as in --out bot")
+    return place if out.is_symlink() else out
 
 
 def _written(entry: Registered, options: Any, model: ExportedModel, folder: Path) -> list[str]:

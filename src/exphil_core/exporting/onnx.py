@@ -16,9 +16,10 @@ import torch
 
 from exphil_core.builtin.export_options import OnnxOptions
 from exphil_core.checkpoints.atomic import json_text
-from exphil_core.errors import ExphilError
+from exphil_core.errors import ExphilError, UsageError
 from exphil_core.exporting.exporter import ExportedModel
 from exphil_core.exporting.onnx_graph import OneFrame, example, input_names, output_names, state_names
+from exphil_core.exporting.umi import bot_name
 from exphil_core.features.columns import IdColumn
 from exphil_core.features.schema import ABSENT_ACTION, observation_schema
 from exphil_core.kernels.library import without_kernel
@@ -42,6 +43,7 @@ class OnnxExporter:
 
     def export(self, model: ExportedModel, folder: Path) -> Sequence[str]:
         """See `Exporter`."""
+        _check_opset(self._options.opset)
         policy, graph = model.policy.cpu().eval(), folder / "policy.onnx"
         with without_kernel(), torch.no_grad(), _quietly():
             write_graph(policy, graph, self._options.opset)
@@ -53,15 +55,28 @@ class OnnxExporter:
             )
         about = description(model, self._options.opset)
         (folder / "policy.json").write_text(json_text(about), encoding="utf-8")
-        template = (
-            resources.files("exphil_core.exporting").joinpath("templates").joinpath("onnx_play.py.tmpl")
-        )
-        play = Template(template.read_text(encoding="utf-8")).substitute(name=model.name)
-        (folder / "play.py").write_text(play, encoding="utf-8")
+        (folder / "play.py").write_text(play_program(model.name), encoding="utf-8")
         return [
             f"over {_FRAMES} frames it differs from the policy by {off_by:.1g} at most",
             "try it, with numpy and onnxruntime alone: python play.py",
         ]
+
+
+def play_program(model: str) -> str:
+    """The example that plays the graph of `model`: in a program its name is letters and digits, whatever it was."""
+    template = resources.files("exphil_core.exporting").joinpath("templates").joinpath("onnx_play.py.tmpl")
+    return Template(template.read_text(encoding="utf-8")).substitute(name=bot_name(model))
+
+
+def _check_opset(opset: int) -> None:
+    """Raise UsageError for a version that the onnx installed here doesn't know."""
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise UsageError(
+            f"--option opset: {opset} is newer than onnx {onnx.__version__} knows, which is {newest}"
+        )
 
 
 def write_graph(policy: Policy, path: Path, opset: int) -> None:
@@ -93,7 +108,13 @@ def difference(policy: Policy, path: Path) -> float:
     the state is carried over a few frames of random observations."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise ExphilError(
+            f"onnxruntime {onnxruntime.__version__} can't run the graph, try --option opset=18: {said}"
+        ) from error
     generator, worst = torch.Generator().manual_seed(0), 0.0
     one, shape = OneFrame(policy), policy.shape
     ours: State = policy.initial_state(_GAMES)
