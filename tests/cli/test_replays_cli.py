@@ -115,6 +115,10 @@ def test_a_member_of_an_archive_can_be_shown(
     assert shown[0]["reason"] is None
     assert run(["replays", "show", f"{tmp_path / 'set.zip'}!games/b.slp"]) == 1
     assert 'did you mean "games/a.slp"' in capsys.readouterr().err
+    assert run(["replays", "show", str(tmp_path / "set.zip")]) == 1
+    assert "set.zip is an archive: name a replay in it, as in " in capsys.readouterr().err
+    assert run(["replays", "show", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"exphil: {tmp_path} is a folder: exphil replays scan {tmp_path}\n"
 
 
 def test_a_sample_is_cached_of_the_seed_that_training_will_draw(

@@ -319,6 +319,41 @@ def test_odd_names_in_an_archive_keep_nothing_from_being_read(
 
 
 @pytest.mark.parametrize("kind", ["zip", "7z"])
+def test_an_archive_in_an_archive_is_named_and_what_macos_adds_is_not(
+    demo_folder: Path, tmp_path: Path, index: ReplayIndex, kind: str
+) -> None:
+    first, second, *_ = sorted(demo_folder.glob("*.slp"))
+    inner, target = packed(tmp_path, "zip", [first]), tmp_path / f"outer.{kind}"
+    (tmp_path / "junk").write_bytes(b"junk")
+    members = {"in/set.zip": inner, "b.slp": second, "__MACOSX/._b.slp": tmp_path / "junk"}
+    with zipfile.ZipFile(target, "w") if kind == "zip" else py7zr.SevenZipFile(target, "w") as archive:
+        for name, path in members.items():
+            archive.write(path, name)
+    facts = {item.file.partition("!")[2]: item.reason for item in look_at(find_replays([str(target)]), index)}
+    assert facts == {
+        "b.slp": None,
+        "in/set.zip": "unreadable: an archive in an archive; unpack the outer one",
+    }
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_an_encrypted_archive_says_that_it_is(
+    demo_folder: Path, tmp_path: Path, index: ReplayIndex, header: bool
+) -> None:
+    target = tmp_path / "secret.7z"
+    with py7zr.SevenZipFile(target, "w", password="x") as archive:
+        archive.set_encrypted_header(header)
+        archive.write(min(demo_folder.glob("*.slp")), "a.slp")
+    said = "the archive is encrypted: unpack it with its password"
+    if header:
+        with pytest.raises(ExphilError, match=said):
+            find_replays([str(target)])
+        return
+    (facts,) = look_at(find_replays([str(target)]), index)
+    assert facts.reason == f"unreadable: {said}"
+
+
+@pytest.mark.parametrize("kind", ["zip", "7z"])
 @pytest.mark.parametrize("where", [0.3, 0.7])
 def test_a_damaged_archive_gives_what_it_can_and_says_what_it_can_t(
     demo_folder: Path, tmp_path: Path, index: ReplayIndex, kind: str, where: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,10 +144,18 @@ def _player(player: PlayerFacts) -> dict[str, Any]:
 def _one_replay(name: str) -> ReplayFile:
     """The file or the member of an archive that is called so. Raises ExphilError if there is none."""
     from exphil_core.replays.archives import members
-    from exphil_core.replays.sources import ReplayFile
+    from exphil_core.replays.sources import ReplayFile, is_archive
 
+    if Path(name).is_dir():
+        raise ExphilError(f"{name} is a folder: exphil replays scan {shlex.quote(name)}")
     if Path(name).is_file():
-        return ReplayFile.on_disk(name)
+        file = ReplayFile.on_disk(name)
+        if not is_archive(file.path):
+            return file
+        first = next((each.member for each in members(file)), "game.slp")
+        raise ExphilError(
+            f"{name} is an archive: name a replay in it, as in {shlex.quote(f'{name}!{first}')}"
+        )
     archive, mark, member = name.rpartition("!")
     if not mark or not Path(archive).is_file():
         raise ExphilError(f'there is no file "{name}"')

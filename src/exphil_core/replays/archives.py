@@ -21,7 +21,7 @@ from typing import Any
 
 from exphil_core.errors import ExphilError, ReplayError
 from exphil_core.replays.seven_zip import SevenZip, brief
-from exphil_core.replays.sources import GZIPPED, SEVEN_ZIP, SUFFIX, ZIP, ReplayFile, is_archive
+from exphil_core.replays.sources import GZIPPED, SEVEN_ZIP, SUFFIXES, ZIP, ReplayFile, is_archive
 
 # The longest real games take 20 MB; what unpacks to more is no replay.
 LARGEST = 256 << 20
@@ -41,7 +41,8 @@ UNPACKING_ERRORS = (
 
 
 def members(archive: ReplayFile) -> list[ReplayFile]:
-    """The replays in `archive`, in the order they lie in. Raises ExphilError if it can't be listed."""
+    """The replays in `archive`, in the order they lie in, and the archives in it, which are not read: whoever tries
+    hears why. Raises ExphilError if it can't be listed."""
     try:
         _check_regular(archive.path)
         listed = (
@@ -54,8 +55,13 @@ def members(archive: ReplayFile) -> list[ReplayFile]:
     return [
         ReplayFile(path=archive.path, member=name, size=size, mtime_ns=archive.mtime_ns, block=block)
         for name, size, block in listed
-        if name.lower().endswith((SUFFIX, GZIPPED))
+        if name.lower().endswith(SUFFIXES) and not _basename(name).startswith("._")
     ]
+
+
+def _basename(member: str) -> str:
+    """The name of an archive's member without its folders, as whatever system packed it divides them."""
+    return member.replace("\\", "/").rpartition("/")[2]
 
 
 def _reason(error: BaseException) -> str:
@@ -116,7 +122,7 @@ class Unpacker:
 
     def _each_zipped(self, path: str, files: Sequence[ReplayFile], act: Reader) -> None:
         def read(file: ReplayFile) -> bytes:
-            _check_size(file.size)
+            _check_member(file)
             content: bytes = self._opened(path).read(file.member)
             return content
 
@@ -127,7 +133,7 @@ class Unpacker:
         """One pass over a solid block. Where it is damaged, what lies behind can't be had either."""
         waiting = {file.member: file for file in files}
         for file in files:
-            if not 0 < file.size <= LARGEST:
+            if is_archive(file.member) or not 0 < file.size <= LARGEST:
                 act(waiting.pop(file.member), _attempt(file, partial(_no_content, file)))
 
         def deliver(name: str, content: bytes | ReplayError) -> None:
@@ -207,8 +213,14 @@ def _unpacked(file: ReplayFile, content: bytes) -> bytes:
     return plain
 
 
-def _no_content(file: ReplayFile) -> bytes:
+def _check_member(file: ReplayFile) -> None:
+    if is_archive(file.member):
+        raise ReplayError("unreadable: an archive in an archive; unpack the outer one")
     _check_size(file.size)
+
+
+def _no_content(file: ReplayFile) -> bytes:
+    _check_member(file)
     return b""
 
 

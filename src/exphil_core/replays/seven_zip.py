@@ -87,6 +87,15 @@ def _refuse(error: BaseException) -> None:
         raise error
     if isinstance(error, OSError):
         raise ReplayError(error.strerror or str(error)) from None
+    from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
+
+    if isinstance(error, PasswordRequired):
+        raise ReplayError("the archive is encrypted: unpack it with its password") from None
+    if isinstance(error, UnsupportedCompressionMethodError):
+        said = brief(ValueError(error.message))
+        raise ReplayError(
+            f"the archive is packed in a way that can't be read here ({said}): unpack it"
+        ) from None
     raise ReplayError(f"the archive is damaged ({brief(error)})") from None
 
 
