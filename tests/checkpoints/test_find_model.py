@@ -36,6 +36,7 @@ def test_a_model_without_a_policy_can_not_play(tmp_path: Path) -> None:
         ("m_policy.safetensors", ExphilError, "m_policy.safetensors: no such file"),
         ("m.state", ExphilError, "m.state: no such file"),
         ("notes.txt", ExphilError, "notes.txt: not a model's file"),
+        (" ", UsageError, "' ': no name of a model; give its id or one of its files"),
         ("2026", UnknownName, 'unknown model "2026" (there are: none)'),
     ],
 )

@@ -38,6 +38,17 @@ def test_the_newest_few_are_kept_and_the_last_is_loaded(tmp_path: Path) -> None:
     assert newest(tmp_path) == folder
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no umask")
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_whom_the_umask_lets_read_can_read_all_of_a_state(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        state = save(tmp_path / "x.state", 1)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in state.iterdir()} == {mode}
+
+
 def test_every_flipped_bit_is_noticed_and_named_and_the_state_before_is_used(tmp_path: Path) -> None:
     folder, drawn = tmp_path / "x.state", random.Random(1)
     save(folder, 1)

@@ -34,6 +34,8 @@ def find_model(wanted: str, checkpoints: str | Path, flag: str = "") -> FoundMod
 
     Raises ExphilError where there is none; `flag` stands before the name then.
     """
+    if not wanted.strip():
+        raise UsageError(f"{flag}{wanted!r}: no name of a model; give its id or one of its files")
     path = expanded(wanted)
     if path.exists():
         # x.state/000200 is a file of x, too.
@@ -81,6 +83,6 @@ def _refuse_damaged(found: FoundModel, policy: Path) -> None:
     recorded = entry.sha256.get("policy") if entry is not None else None
     if recorded is not None and file_sha256(policy) != recorded:
         raise ExphilError(
-            f"{policy}: damaged or changed: its SHA-256 is not the recorded one; put the file back as it was, or, if the "
-            "change is yours, copy it alone to another folder and name it there"
+            f"{policy}: damaged or changed: its SHA-256 is not the recorded one; put the file back as it was, or, if "
+            "the change is yours, copy it alone to another folder and name it there"
         )

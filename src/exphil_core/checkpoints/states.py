@@ -80,6 +80,8 @@ def _written(folder: Path, serial: int, tensors: Mapping[str, Tensor], record: M
             raise _as_os_error(error, folder) from None
         _sync(staged / TENSORS)
         write_bytes(staged / RECORD, json_text(dict(record)).encode())
+        # safetensors' own files are for nobody else (0600), and a folder may be shared.
+        (staged / TENSORS).chmod((staged / RECORD).stat().st_mode)
         files = {name: _facts(staged / name) for name in (TENSORS, RECORD)}
         write_bytes(staged / MANIFEST, json_text({"format": FORMAT, "files": files}).encode())
         replace(staged, target)
