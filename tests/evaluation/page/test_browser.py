@@ -66,8 +66,16 @@ def page_file(made_up_report: EvalReport, line: Timeline, tmp_path_factory: pyte
         }
         for n in (1, 2, 3)
     ]
-    row = made_up_report.games[1].file
-    return _written(tmp_path_factory.mktemp("page"), page_of(made_up_report, line, file=row, history=history))
+    first, second, *more = made_up_report.games
+    # Two folders may each have a file of this name.
+    games = (
+        attrs.evolve(first, file=second.file),
+        attrs.evolve(second, game=line.game.info.game_hash),
+        *more,
+    )
+    report = attrs.evolve(made_up_report, games=games)
+    page = page_of(report, line, file=second.file, history=history)
+    return _written(tmp_path_factory.mktemp("page"), page)
 
 
 def _written(folder: Path, text: str) -> Path:
@@ -126,7 +134,7 @@ def test_its_figures_are_those_of_the_report(
     assert page.inner_text("h1") == made_up_report.model.id
     assert page.locator(".tile .value").first.inner_text() == "1.400"
     assert made_up_report.warnings[0] in page.inner_text("main")
-    assert page.locator("tr.shown").inner_text().split()[1] == made_up_report.games[1].file
+    assert page.locator("tr.shown").inner_text().split()[:2] == ["2", made_up_report.games[1].file]
     headings = page.locator("h2").all_inner_texts()
     assert len(headings) == 8
     assert page.locator("svg[role=img]").count() > 20

@@ -50,7 +50,10 @@ def test_a_number_or_a_part_of_a_name_picks_one(wanted: str, file: str) -> None:
         ("0", "there are 3 games, numbered from 1"),
         ("4", "there are 3 games, numbered from 1"),
         ("fox", "no game's name holds that; there are worst.slp, middle.slp, best.slp"),
-        ("slp", "that may be any of 3: worst.slp"),
+        (
+            "slp",
+            "that may be any of 3: worst.slp, middle.slp, best.slp; give more of the name, or the game's number",
+        ),
     ],
 )
 def test_what_means_no_game_or_several_is_refused(wanted: str, said: str) -> None:

@@ -34,7 +34,8 @@ def check_wanted(files: Sequence[str], wanted: str) -> None:
     found = _matching(files, wanted)
     if len(found) > 1:
         raise UsageError(
-            f"--game {wanted}: that may be any of {len(found)}: {_listed([files[i] for i in found])}"
+            f"--game {wanted}: that may be any of {len(found)}: {_listed([files[i] for i in found])}; give more of "
+            "the name, or the game's number in the list of all games"
         )
     if found or (wanted.isdecimal() and 1 <= int(wanted) <= len(files)):
         return

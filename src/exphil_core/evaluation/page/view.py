@@ -34,6 +34,7 @@ def view_of(line: Timeline, file: str) -> dict[str, Any]:
     game = line.game
     return {
         "file": file,
+        "game": game.info.game_hash,
         "frames": len(game),
         "first_frame": FIRST_FRAME,
         "fps": FRAMES_PER_SECOND,

@@ -137,7 +137,7 @@ function gameSection(report, view) {
   const games = report.games, shown = games.slice(0, MOST_GAMES);
   const rows = shown.map((game, i) => {
     const row = [String(i + 1), game.file, game.players.join(" – "), game.stage, count(game.frames), number(game.loss), number(game.loss_change), number(game.repeat)];
-    row.shown = view !== null && game.file === view.file;
+    row.shown = view !== null && game.game === view.game;  // files of several folders may be called alike
     return row;
   });
   const more = games.length > shown.length ? ` The worst ${MOST_GAMES} of ${count(games.length)} are listed.` : "";
