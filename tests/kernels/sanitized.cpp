@@ -43,6 +43,18 @@ static void convolution(long B, long T, long E, long K) {
   for (auto* one : all) delete one;
 }
 
+static void recurrent(long B, long T, long H, long threads) {
+  std::vector<std::vector<float>*> all;
+  auto make = [&](long floats) { return tensor(all, floats, 1.0f); };
+  GruArguments a = {};
+  a.gates = make(B * T * 3 * H), a.weight = make(3 * H * H), a.bias = make(3 * H), a.before = make(B * H);
+  a.y = make(B * T * H), a.kept = make(B * T * 4 * H), a.dy = make(B * T * H);
+  a.dgates = make(B * T * 3 * H), a.ds = make(B * T * H), a.dbefore = make(B * H);
+  a.batch = B, a.frames = T, a.width = H, a.threads = threads;
+  if (exphil_gru_forward(&a) || exphil_gru_backward(&a)) abort();
+  for (auto* one : all) delete one;
+}
+
 static void step(long B, long E, long N, long K, long R) {
   std::vector<std::vector<float>*> all;
   auto make = [&](long floats) { return tensor(all, floats, 1.0f); };
@@ -111,6 +123,9 @@ int main() {
   for (long T : {1, 2, 3, 33})
     for (long E : {1, 7, 8, 16, 31, 33, 64})
       for (long K : {1, 2, 3, 4, 5}) convolution(3, T, E, K);
+  for (long B : {1, 2, 5, 6, 7, 13})
+    for (long H : {1, 5, 8, 16, 21, 22, 33, 64, 65})
+      for (long threads : {1, 3}) recurrent(B, 3, H, threads);
   for (long E : {1, 7, 16, 33})
     for (long N : {1, 5, 16})
       for (long K : {1, 2, 4})

@@ -13,6 +13,8 @@ from exphil_core.builtin.backbone_options import MambaOptions
 from exphil_core.kernels import ops
 from exphil_core.kernels.library import attempt, force_kernel, kernel, kernel_variant
 from exphil_core.kernels.reference import looped_scan, plain_convolution
+from exphil_core.models.backbones.base import Backbone
+from exphil_core.models.backbones.gru import Gru
 from exphil_core.models.backbones.mamba import Mamba, MambaMixer
 
 Function = Callable[..., "Tensor | tuple[Tensor, Tensor]"]
@@ -123,6 +125,37 @@ def test_the_convolution_is_its_formula(
     assert_close(got, results(plain_convolution, inputs, torch.float64))
 
 
+def gru_inputs(batch: int, frames: int, width: int) -> list[Tensor]:
+    return [
+        normal(batch, frames, 3 * width, seed=1) * 2,
+        normal(3 * width, width, seed=2),
+        normal(3 * width, seed=3),
+        normal(batch, width, seed=4),
+    ]
+
+
+def torch_gru(gates: Tensor, weight: Tensor, bias: Tensor, before: Tensor) -> Tensor:
+    """By torch's cell, whose input's weights are the identity: what they bring is given."""
+    width, h, outputs = weight.shape[1], before, []
+    identity, nothing = torch.eye(3 * width, dtype=gates.dtype), torch.zeros_like(bias)
+    for gates_BG in gates.unbind(1):
+        h = torch.gru_cell(gates_BG, h, identity, weight, nothing, bias)
+        outputs.append(h)
+    return torch.stack(outputs, dim=1)
+
+
+# (B, T, H): games around a block of 6, widths that fill no vector, no panel or several.
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1, 1), (2, 3, 5), (5, 4, 16), (6, 2, 33), (7, 5, 64), (13, 9, 21), (16, 3, 100), (0, 4, 8)],
+    ids=str,
+)
+def test_a_gru_is_torch_s_in_float64(kernel_in_use: str, shape: tuple[int, int, int]) -> None:
+    inputs = gru_inputs(*shape)
+    got = results(ops.kernel_gru, inputs, torch.float32)
+    assert_close(got, results(torch_gru, inputs, torch.float64))
+
+
 @pytest.mark.parametrize(
     ("batch", "width", "options"), [(1, 16, {}), (9, 5, {"d_state": 3, "d_conv": 2}), (2, 8, {"d_conv": 1})]
 )
@@ -160,18 +193,32 @@ def test_extreme_inputs_neither_overflow_nor_hide_a_nan(kernel_in_use: str) -> N
         assert y.isnan().any(), index
 
 
+def test_a_gru_neither_overflows_nor_hides_a_nan(kernel_in_use: str) -> None:
+    inputs = gru_inputs(3, 4, 20)
+    inputs[0] *= 100
+    got = results(ops.kernel_gru, inputs, torch.float32)
+    assert all(tensor.isfinite().all() for tensor in got)
+    assert_close(got, results(torch_gru, inputs, torch.float64), share=1e-4)
+    for index, at in ((0, (1, 2, 5)), (0, (1, 2, 45)), (1, (30, 1)), (2, (3,)), (3, (1, 7))):
+        broken = [tensor.float() for tensor in inputs]
+        broken[index][at] = torch.nan
+        assert ops.kernel_gru(*broken).isnan().any(), (index, at)
+
+
 def test_results_are_the_same_bits_on_any_number_of_threads(kernel_in_use: str) -> None:
     before = torch.get_num_threads()
     try:
         for batch in (1, 5, 20):
-            scans, convolutions = [], []
+            scans, convolutions, recurrent = [], [], []
             for threads in (1, 2, 3):
                 torch.set_num_threads(threads)
                 inputs = scan_inputs(batch, 40, 70, 5)
                 scans.append(results(ops.kernel_scan, inputs, torch.float32))
                 filters = [inputs[0], normal(70, 4), normal(70), normal(batch, 3, 70)]
                 convolutions.append(results(ops.kernel_convolution, filters, torch.float32))
-            for runs in (scans, convolutions):
+                y, dgates, *_, dbefore = results(ops.kernel_gru, gru_inputs(batch, 7, 40), torch.float32)
+                recurrent.append([y, dgates, dbefore])  # gradients of weights are products of torch's
+            for runs in (scans, convolutions, recurrent):
                 assert all(torch.equal(a, b) for run in runs[1:] for a, b in zip(run, runs[0], strict=True))
     finally:
         torch.set_num_threads(before)
@@ -189,6 +236,9 @@ def test_tensors_may_be_stretches_of_wider_ones(kernel_in_use: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(ops.kernel_scan(*wide), expected, strict=True))
     turned = [t.transpose(0, 2).contiguous().transpose(0, 2) if t.dim() == 3 else t for t in inputs]
     assert all(torch.equal(a, b) for a, b in zip(ops.kernel_scan(*turned), expected, strict=True))
+    gates, *others = (tensor.float() for tensor in gru_inputs(3, 4, 8))
+    wider = torch.cat([gates, gates], dim=-1)[..., : gates.shape[-1]]
+    assert torch.equal(ops.kernel_gru(wider, *others), ops.kernel_gru(gates, *others))
 
 
 @pytest.mark.filterwarnings("default")
@@ -202,6 +252,8 @@ def test_torch_finds_nothing_wrong_with_the_operators() -> None:
     filters = [normal(2, 9, 10), normal(10, 4), normal(10), normal(2, 3, 10)]
     leaves = [tensor.float().requires_grad_() for tensor in filters]
     torch.library.opcheck(torch.ops.exphil.causal_convolution.default, tuple(leaves), test_utils=checks)
+    recurrent = [tensor.float().requires_grad_() for tensor in gru_inputs(2, 9, 10)]
+    torch.library.opcheck(torch.ops.exphil.gru.default, (*recurrent, True), test_utils=checks)
 
 
 def test_what_is_kept_for_the_backward_pass_fits(kernel_in_use: str) -> None:
@@ -211,9 +263,12 @@ def test_what_is_kept_for_the_backward_pass_fits(kernel_in_use: str) -> None:
     assert kernel_variant() == kernel_in_use
 
 
-def test_a_mamba_is_the_same_with_and_without_the_kernel(kernel_in_use: str) -> None:
+@pytest.mark.parametrize("make", [Mamba, Gru])
+def test_a_backbone_is_the_same_with_and_without_the_kernel(
+    kernel_in_use: str, make: Callable[..., Backbone]
+) -> None:
     torch.manual_seed(0)
-    backbone = Mamba(6, (8, 12))
+    backbone = make(6, (8, 12))
     x = normal(3, 70, 6).float()
     outputs = {}
     for variant in (kernel_in_use, "off"):

@@ -18,7 +18,7 @@ from torch import Tensor
 from exphil_core.kernels.build import BuildError, built
 from exphil_core.kernels.variants import OFF, VARIABLE, chosen_variant
 
-LAYOUT = 3
+LAYOUT = 4
 _POINTER, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 
 
@@ -28,7 +28,7 @@ def _structure(name: str, pointers: str, numbers: str, floats: str = "") -> type
     return type(name, (ctypes.Structure,), {"_fields_": fields})
 
 
-# As in native/scan.h, native/convolution.h, native/step.h, native/frame.h, native/gather.h and native/draw.h.
+# As in native/: scan.h, convolution.h, gru.h, step.h, frame.h, gather.h and draw.h.
 ScanArguments = _structure(
     "ScanArguments",
     "u step b c gate A D bias before y last ungated checkpoints dy dlast du dstep db dc dgate dA dD dbias dbefore",
@@ -39,6 +39,9 @@ ConvolutionArguments = _structure(
     "ConvolutionArguments",
     "x weight bias before y dy dx dweight dbias dbefore",
     "x_batch x_frame dy_batch dy_frame batch frames channels taps threads",
+)
+GruArguments = _structure(
+    "GruArguments", "gates weight bias before y kept dy dgates ds dbefore", "batch frames width threads"
 )
 StepArguments = _structure(
     "StepArguments",

@@ -1,6 +1,6 @@
 """The CPU kernel as torch operators, so that autograd and `torch.compile` know them.
 
-Shapes: B batch, T frames, E channels, N states a channel, K taps. Everything is float32.
+Shapes: B batch, T frames, E channels, N states a channel, K taps, H width of a GRU. Everything is float32.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from exphil_core.kernels.library import ConvolutionArguments, Kernel, ScanArguments, fill, kernel
+from exphil_core.kernels.library import (
+    ConvolutionArguments,
+    GruArguments,
+    Kernel,
+    ScanArguments,
+    fill,
+    kernel,
+)
 
 # The kernel's CHUNK; a test compares them.
 CHUNK = 20
@@ -213,3 +220,90 @@ def kernel_convolution(x_BTE: Tensor, weight_EK: Tensor, bias_E: Tensor, before_
     """The convolution of `exphil_core.kernels.reference.plain_convolution` through the kernel."""
     y_BTE: Tensor = _convolution(x_BTE, weight_EK, bias_E, before_BKE)
     return y_BTE
+
+
+def gru_forward(
+    gates: Tensor, weight: Tensor, bias: Tensor, before: Tensor, save: bool
+) -> tuple[Tensor, Tensor]:
+    """States (B, T, H), and what the backward pass wants (empty unless `save`)."""
+    batch, frames, width = *gates.shape[:2], weight.shape[1]
+    gates, weight, bias, before = (tensor.contiguous() for tensor in (gates, weight, bias, before))
+    y, kept = gates.new_empty(batch, frames, width), gates.new_empty(batch, frames, 4 * width if save else 0)
+    tensors: dict[str, Tensor | None] = {
+        "gates": gates, "weight": weight, "bias": bias, "before": before, "y": y, "kept": kept if save else None
+    }  # fmt: skip
+    _kernel().call("gru_forward", fill(GruArguments, tensors, batch=batch, frames=frames, width=width))
+    return y, kept
+
+
+GRU = "(Tensor gates, Tensor weight, Tensor bias, Tensor before"
+_gru = torch.library.custom_op(
+    "exphil::gru", gru_forward, mutates_args=(), schema=f"{GRU}, bool save) -> (Tensor, Tensor)"
+)
+
+
+@_gru.register_fake
+def _(gates: Tensor, weight: Tensor, bias: Tensor, before: Tensor, save: bool) -> tuple[Tensor, Tensor]:
+    batch, frames, width = *gates.shape[:2], weight.shape[1]
+    return gates.new_empty(batch, frames, width), gates.new_empty(batch, frames, 4 * width if save else 0)
+
+
+def gru_backward(weight: Tensor, before: Tensor, y: Tensor, kept: Tensor, dy: Tensor) -> list[Tensor]:
+    """Gradients of `gru_forward`'s four tensors, in their order."""
+    batch, frames, width = y.shape
+    weight, before, dy = weight.contiguous(), before.contiguous(), dy.contiguous()
+    dgates, ds = y.new_empty(batch, frames, 3 * width), torch.empty_like(y)
+    dbefore = torch.empty_like(before)
+    tensors: dict[str, Tensor | None] = {
+        "weight": weight, "before": before, "y": y, "kept": kept, "dy": dy, "dgates": dgates, "ds": ds,
+        "dbefore": dbefore,
+    }  # fmt: skip
+    _kernel().call("gru_backward", fill(GruArguments, tensors, batch=batch, frames=frames, width=width))
+    # One product of whole sequences for each gradient of a weight, instead of a small one every frame.
+    earlier_nH = torch.cat([before[:, None], y], dim=1)[:, :frames].reshape(-1, width)
+    of_r_and_z, of_n = dgates[..., : 2 * width].flatten(0, 1), ds.flatten(0, 1)
+    dweight, dbias = torch.empty_like(weight), y.new_empty(3 * width)
+    for part, gradient in ((slice(0, 2 * width), of_r_and_z), (slice(2 * width, None), of_n)):
+        torch.mm(gradient.t(), earlier_nH, out=dweight[part])
+        torch.sum(gradient, dim=0, out=dbias[part])
+    return [dgates, dweight, dbias, dbefore]
+
+
+_gru_back = torch.library.custom_op(
+    "exphil::gru_backward",
+    gru_backward,
+    mutates_args=(),
+    schema="(Tensor weight, Tensor before, Tensor y, Tensor kept, Tensor dy) -> Tensor[]",
+)
+
+
+@_gru_back.register_fake
+def _(weight: Tensor, before: Tensor, y: Tensor, kept: Tensor, dy: Tensor) -> list[Tensor]:
+    batch, frames, width = y.shape
+    return [
+        y.new_empty(batch, frames, 3 * width),
+        *_dense_like([weight]),
+        y.new_empty(3 * width),
+        *_dense_like([before]),
+    ]
+
+
+def _remember_gru(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    assert inputs[4], "a forward pass without `save` has no backward pass"
+    ctx.save_for_backward(inputs[1], inputs[3], *output)
+    ctx.set_materialize_grads(False)  # nothing depends on what is kept
+
+
+def _differentiate_gru(ctx: Any, dy: Tensor, unused: None) -> tuple[Any, ...]:
+    return *_gru_back(*ctx.saved_tensors, dy), None
+
+
+_gru.register_autograd(_differentiate_gru, setup_context=_remember_gru)
+
+
+def kernel_gru(gates_BTG: Tensor, weight_GH: Tensor, bias_G: Tensor, before_BH: Tensor) -> Tensor:
+    """States (B, T, H) of a GRU whose input brings `gates` (its bias included), G = 3 H in the order r, z, n."""
+    inputs = (gates_BTG, weight_GH, bias_G, before_BH)
+    save = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    states: tuple[Tensor, Tensor] = _gru(*inputs, save)
+    return states[0]

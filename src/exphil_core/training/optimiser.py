@@ -22,7 +22,9 @@ def make_optimiser(model: nn.Module, lr: float, weight_decay: float) -> torch.op
         plain = parameter.dim() < 2 or id(parameter) in embeddings or name.endswith("A_log")
         (kept if plain else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=lr)
+    # One operation for all weights: on a CPU a third of the time. Elsewhere torch chooses.
+    fused = all(parameter.device.type == "cpu" for parameter in model.parameters())
+    return torch.optim.AdamW(groups, lr=lr, fused=fused or None)
 
 
 def learning_rate(step: int, *, peak: float, warmup: int, total: int, schedule: str) -> float:

@@ -11,18 +11,22 @@ static inline long thread_number() { return 0; }
 #include "draw.h"
 #include "frame.h"
 #include "gather.h"
+#include "gru.h"
 #include "scan.h"
 #include "step.h"
 
 extern "C" {
 
 // Raised whenever a structure below changes: the Python side refuses to use another layout.
-int64_t exphil_layout() { return 3; }
+int64_t exphil_layout() { return 4; }
 int64_t exphil_lanes() { return W; }
 int64_t exphil_chunk() { return CHUNK; }
 
 int exphil_scan_forward(const ScanArguments* arguments) { return scan_forward(*arguments); }
 int exphil_scan_backward(const ScanArguments* arguments) { return scan_backward(*arguments); }
+
+int exphil_gru_forward(const GruArguments* arguments) { return gru(*arguments, false); }
+int exphil_gru_backward(const GruArguments* arguments) { return gru(*arguments, true); }
 
 int exphil_mamba_step(const StepArguments* arguments) { return mamba_step(*arguments); }
 

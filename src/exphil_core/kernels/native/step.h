@@ -28,20 +28,6 @@ static inline float dot(const float* a, const float* b, long count) {
   return total;
 }
 
-// W floats, or the fewer that are left at the end, with zeros after them.
-static inline Lanes load_part(const float* from, long width) {
-  if (width >= W) return load(from);
-  float part[W] = {0};
-  memcpy(part, from, sizeof(float) * width);
-  return load(part);
-}
-static inline void store_part(float* to, Lanes value, long width) {
-  if (width >= W) return store(to, value);
-  float part[W];
-  store(part, value);
-  memcpy(to, part, sizeof(float) * width);
-}
-
 // u = silu(filter(past, entering)); the window of frames moves on by one.
 static void step_convolution(const StepArguments& a, long batch, float* u) {
   const float *x = a.entering + batch * 2 * a.channels, *past = a.past + batch * (a.taps - 1) * a.channels;

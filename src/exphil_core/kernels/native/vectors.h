@@ -34,6 +34,20 @@ static inline Lanes load(const float* from) { return (Lanes) * (const LanesInMem
 static inline void store(float* to, Lanes value) { *(LanesInMemory*)to = (LanesInMemory)value; }
 static inline Lanes all(float value) { return value - (Lanes){}; }
 
+// W floats, or the fewer that are left at the end, with zeros after them.
+static inline Lanes load_part(const float* from, long width) {
+  if (width >= W) return load(from);
+  float part[W] = {0};
+  memcpy(part, from, sizeof(float) * width);
+  return load(part);
+}
+static inline void store_part(float* to, Lanes value, long width) {
+  if (width >= W) return store(to, value);
+  float part[W];
+  store(part, value);
+  memcpy(to, part, sizeof(float) * width);
+}
+
 // 2^f for f from -1/2 to 1/2.
 static inline Lanes exp2_of_half(Lanes f) {
   Lanes p = all(1.326472707e-3f);
@@ -84,6 +98,9 @@ static const float LOG2_E = 1.44269504f;
 
 static inline Lanes exp_of(Lanes x) { return exp2_of(x * LOG2_E); }
 static inline Lanes sigmoid_of(Lanes x) { return 1.0f / (1.0f + exp_of(-x)); }
+
+// To one rounding of 1: what is close to 0 keeps fewer digits.
+static inline Lanes tanh_of(Lanes x) { return 1.0f - 2.0f / (1.0f + exp_of(2.0f * x)); }
 
 // log(1 + e) for e from 0 to 1 as 2 atanh(e / (2 + e)), which loses nothing where e is small.
 static inline Lanes log1p_of(Lanes e) {
