@@ -29,6 +29,7 @@ from exphil_core.kernels.library import attempt, force_kernel, kernel_variant
 from exphil_core.kernels.ops import kernel_scan
 from exphil_core.kernels.reference import chunked_scan, looped_scan
 from exphil_core.kernels.variants import VARIANTS, runs_here
+from exphil_core.models.backbones.gru import Gru
 from exphil_core.models.backbones.mamba import Mamba
 from exphil_core.models.policy import Policy, build_policy, parameter_count, policy_shape
 from exphil_core.plugin_manager import load_plugins
@@ -158,12 +159,20 @@ def print_memory(name: str) -> None:
 
 
 def layers() -> dict[str, Any]:
-    """Two layers of 256, forward and backward: rate as a multiple of torch's LSTM."""
+    """Two layers of 256, forward and backward: rates as multiples of torch's LSTM, and of the GRU without kernel."""
     x = torch.randn(BATCH, FRAMES, WIDTH)
     lstm, mamba = nn.LSTM(WIDTH, WIDTH, 2, batch_first=True), Mamba(WIDTH, (WIDTH, WIDTH))
+    gru = Gru(WIDTH, (WIDTH, WIDTH))
 
     def run_lstm() -> None:
         lstm(x.requires_grad_())[0].sum().backward()
+
+    def run_gru() -> None:
+        gru(x.requires_grad_(), gru.initial_state(BATCH))[0].sum().backward()
+
+    def run_gru_of_torch() -> None:
+        with variant_in_use("off"):
+            run_gru()
 
     def run_mamba() -> None:
         mamba(x.requires_grad_(), mamba.initial_state(BATCH))[0].sum().backward()
@@ -172,11 +181,21 @@ def layers() -> dict[str, Any]:
         with variant_in_use("off"):
             run_mamba()
 
-    taken = medians({"lstm": run_lstm, "mamba": run_mamba, "fallback": run_fallback})
+    taken = medians(
+        {
+            "lstm": run_lstm,
+            "mamba": run_mamba,
+            "fallback": run_fallback,
+            "gru": run_gru,
+            "torch": run_gru_of_torch,
+        }
+    )
     return {
         "kernel": kernel_variant(),
         "mamba_vs_lstm": round(taken["lstm"] / taken["mamba"], 3),
         "fallback_vs_lstm": round(taken["lstm"] / taken["fallback"], 3),
+        "gru_vs_lstm": round(taken["lstm"] / taken["gru"], 3),
+        "gru_vs_torch_s_gru": round(taken["torch"] / taken["gru"], 3),
     }
 
 

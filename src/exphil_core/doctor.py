@@ -65,7 +65,7 @@ def check_torch(manager: PluginManager) -> Iterator[Finding]:
 
 
 def check_kernel(manager: PluginManager) -> Iterator[Finding]:
-    """The CPU kernel of Mamba layers: which, or why none, and whether it computes the right thing."""
+    """The CPU kernel of Mamba and GRU layers: which, or why none, and whether it computes the right thing."""
     from exphil_core.kernels.build import find_compiler, forget_failures
     from exphil_core.kernels.library import attempt
     from exphil_core.kernels.selftest import largest_error
@@ -73,13 +73,16 @@ def check_kernel(manager: PluginManager) -> Iterator[Finding]:
 
     if chosen_variant() is None:
         yield Finding(
-            "kernel", NOTE, f"off ({VARIABLE}={OFF}); mamba and hybrid run as a loop", f"unset {VARIABLE}"
+            "kernel",
+            NOTE,
+            f"off ({VARIABLE}={OFF}); mamba, hybrid and gru train more slowly",
+            f"unset {VARIABLE}",
         )
         return
     forget_failures()
     got = attempt()
     if got.kernel is None:
-        slow = f"none: {got.why}; mamba and hybrid train several times slower on this CPU"
+        slow = f"none: {got.why}; mamba and hybrid train several times slower on this CPU, gru somewhat"
         if find_compiler() is None:
             yield Finding("kernel", NOTE, slow, "install g++ or clang++; it is built at the next start")
         else:
