@@ -211,6 +211,7 @@ def test_the_seed_draws_other_games(evaluate: Eval) -> None:
         ([GRU, "--replays", "REPLAYS", "--stage", "batlefield"], 2, 'did you mean "battlefield"?'),
         ([GRU, "--replays", "REPLAYS", "--threads", "0"], 2, "threads: 0 must be from 1 to 1024"),
         ([GRU, "--replays", "REPLAYS", "--min-frames", "99999"], 1, "can be judged on: 6 shorter than --min-frames"),
+        ([GRU, "--replays", "bad.slp"], 1, "1 unreadable; `exphil replays scan PATH --files` names each"),
         ([GRU, "--replays", "REPLAYS", "--bootstrap", "5"], 2, "--bootstrap"),
         (["notes.txt", "--replays", "REPLAYS"], 1, "notes.txt: not a model's file"),
         (["bad_policy.safetensors", "--replays", "REPLAYS"], 1, "bad_policy.safetensors: damaged or no safetensors"),
@@ -221,7 +222,8 @@ def test_what_is_wrong_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("notes.txt").write_text("nothing")
-    Path("bad_policy.safetensors").write_text("nothing")
+    for name in ("bad_policy.safetensors", "bad.slp"):
+        Path(name).write_text("nothing")
     found, out, err = evaluate(*words, "--progress", "none")
     assert found == status
     assert out == ""

@@ -49,7 +49,10 @@ def games_for(
     left = {reason: count for reason, count in left_out.most_common() if count}
     if not chosen:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left.items())
-        raise ExphilError(f"none of the {len(files)} replay files can be judged on: {reasons}")
+        hint = (
+            "; `exphil replays scan PATH --files` names each with its reason" if "unreadable" in left else ""
+        )
+        raise ExphilError(f"none of the {len(files)} replay files can be judged on: {reasons}{hint}")
     rest = Selection(chosen=tuple(chosen), left_out=())
     found = [_for_model(model, rest, cache, config, left, reporter) for model in models]
     if any(games.store.example_count() == 0 for games in found):
