@@ -42,7 +42,10 @@ def test_a_machine_without_a_compiler_is_told_what_would_help() -> None:
 def test_a_kernel_turned_off_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPHIL_KERNEL", "off")
     assert finding("kernel") == Finding(
-        "kernel", NOTE, "off (EXPHIL_KERNEL=off); mamba, hybrid and gru train more slowly", "unset EXPHIL_KERNEL"
+        "kernel",
+        NOTE,
+        "off (EXPHIL_KERNEL=off); mamba, hybrid and gru train more slowly",
+        "unset EXPHIL_KERNEL",
     )
 
 

@@ -172,4 +172,4 @@ def test_what_is_shipped_works_alone(tmp_path: Path) -> None:
     with pytest.raises(ExphilError, match="exphil-nowhere is not installed here, so it can't be shipped"):
         vendor("exphil-nowhere", tmp_path)
     names = [line.partition("==")[0] for line in requirements(["exphil-core", "exphil-char-mewtwo"])]
-    assert names == ["attrs", "numpy", "pluggy", "safetensors", "torch"]
+    assert names == ["attrs", "cattrs", "numpy", "pluggy", "safetensors", "torch"]

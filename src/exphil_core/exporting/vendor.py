@@ -13,7 +13,7 @@ from exphil_core.hookspecs import GROUP
 from exphil_core.plugin_manager import CORE_DISTRIBUTION, normalise_distribution
 
 # What exphil-core itself needs in play; the rest of its requirements read replays and train.
-PLAYS_WITH = ("attrs", "numpy", "pluggy", "safetensors", "torch")
+PLAYS_WITH = ("attrs", "cattrs", "numpy", "pluggy", "safetensors", "torch")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
