@@ -25,6 +25,7 @@ from exphil_core.replays.sources import GZIPPED, SEVEN_ZIP, SUFFIXES, ZIP, Repla
 
 # The longest real games take 20 MB; what unpacks to more is no replay.
 LARGEST = 256 << 20
+_GZIP_STREAM = b"\x1f\x8b"
 # Tells what became of a file: its bytes, or why there are none.
 Reader = Callable[[ReplayFile, "bytes | ReplayError"], None]
 UNPACKING_ERRORS = (
@@ -204,13 +205,17 @@ def _check_size(size: int) -> None:
 def _unpacked(file: ReplayFile, content: bytes) -> bytes:
     if not (file.member or file.path).lower().endswith(GZIPPED):
         return content
-    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    plain = unpacker.decompress(content, LARGEST)
-    if unpacker.unconsumed_tail:
-        _check_size(LARGEST + 1)
-    if not unpacker.eof:
-        raise gzip.BadGzipFile("the compressed file is cut short")
-    return plain
+    plain = b""
+    # What is packed in pieces, by several threads say, is one stream after the other.
+    while True:
+        unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        plain += unpacker.decompress(content, LARGEST + 1 - len(plain))
+        _check_size(len(plain))
+        if not unpacker.eof:
+            raise gzip.BadGzipFile("the compressed file is cut short")
+        content = unpacker.unused_data
+        if not content.startswith(_GZIP_STREAM):
+            return plain
 
 
 def _check_member(file: ReplayFile) -> None:
