@@ -64,3 +64,32 @@ def test_a_backbone_that_fails_is_named_with_its_plugin(
         *checkpoints.rglob("*.safetensors"),
         *checkpoints.rglob("*.jsonl"),
     ]
+
+
+LATER = """import os
+        if "SHAKY" in os.environ:
+            raise KeyError("not any more")
+        return self.net(x), state"""
+
+
+@pytest.mark.parametrize("command", ["eval", "play"])
+def test_a_backbone_that_fails_once_it_is_trained_is_named_too(
+    command: str,
+    install: Callable[..., str],
+    demo_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install("shaky-plugin", PLUGIN.format(line=LATER))
+    sys.modules.pop("shaky_plugin", None)
+    where = ["--checkpoints", str(tmp_path / "checkpoints")]
+    words = ["--backbone", "shaky", "--hidden-sizes", "8", "--progress", "none", "--max-steps", "2"]
+    assert exphil(["train", "--replays", str(demo_folder), *where, *words]) == 0
+    monkeypatch.setenv("SHAKY", "1")
+    more = {"eval": ["--replays", str(demo_folder)], "play": ["--sandbox", "--games", "1"]}[command]
+    capsys.readouterr()
+    assert exphil([command, "shaky", *where, *more]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len([line for line in said if "backbone shaky failed (KeyError: 'not any more')" in line]) == 1
+    assert not any("Traceback" in line for line in said)

@@ -181,7 +181,7 @@ def _evaluated(
     from exphil_core.evaluation.evaluate import evaluate as judge
     from exphil_core.evaluation.games import games_for
     from exphil_core.evaluation.models import open_model
-    from exphil_core.training.blame import blaming
+    from exphil_core.models.blame import blaming
     from exphil_core.training.loop import pick_device
 
     opened = [open_model(name, where["checkpoints"], manager, reporter.line) for name in wanted]

@@ -21,6 +21,7 @@ from exphil_core.features.encoder import encode
 from exphil_core.features.rows import Floats
 from exphil_core.features.schema import observation_schema, require_schema
 from exphil_core.melee import FIRST_FRAME
+from exphil_core.models.blame import blaming
 from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import PluginManager, load_plugins
 from exphil_core.replays.controller import NEUTRAL, PARTS, Cells
@@ -71,12 +72,13 @@ class Runner:
             )
         self.policy = policy.eval()
         self.description = policy.description if description is None else description
-        self._features = needed_features(self.description, manager or load_plugins())
+        self._manager = manager or load_plugins()
+        self._features = needed_features(self.description, self._manager)
         self._check()
         self.games, self.temperature = games, float(temperature)
         self.not_finite = 0
         self._generators = [np.random.default_rng([seed, lane]) for lane in range(games)]
-        with torch.inference_mode():
+        with torch.inference_mode(), blaming(self.policy, self._manager):
             self._states = GameStates(self.policy.initial_state(games))
             self._warm_up()
         self._decided: Cells = np.tile(NEUTRAL, (games, 1))
@@ -169,7 +171,8 @@ class Runner:
         rows = batch.rows(own, decided, habit, self._tracked(batch, lanes))
         observation = encode(rows)
         floats, ids = torch.from_numpy(observation.floats), torch.from_numpy(observation.ids)
-        y_nH, state = self.policy.frame(floats, ids, self._states.take(lanes))
+        with blaming(self.policy, self._manager):
+            y_nH, state = self.policy.frame(floats, ids, self._states.take(lanes))
         uniform = np.stack([self._generators[lane].random(len(PARTS)) for lane in lanes.tolist()])
         last = torch.from_numpy(rows.decided.astype(np.int64))
         drawn = self.policy.head.sample(

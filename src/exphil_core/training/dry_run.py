@@ -12,11 +12,11 @@ from exphil_core.checkpoints.naming import load_scheme
 from exphil_core.config.resolve import ResolvedConfig
 from exphil_core.features.character import active_features
 from exphil_core.features.schema import observation_schema
+from exphil_core.models.blame import blaming
 from exphil_core.models.policy import build_policy, parameter_count, policy_shape
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.filters import filter_of
 from exphil_core.replays.sources import find_replays
-from exphil_core.training.blame import blaming
 from exphil_core.training.prepare import check_possible, step_memory
 from exphil_core.training.run import name_fields
 from exphil_core.wording import counted

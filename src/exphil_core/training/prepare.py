@@ -20,6 +20,7 @@ from exphil_core.errors import ExphilError, UsageError
 from exphil_core.features.character import ActiveFeature, active_features
 from exphil_core.features.schema import ObservationSchema, observation_schema
 from exphil_core.models.backbones.base import set_dropout
+from exphil_core.models.blame import blaming
 from exphil_core.models.policy import Policy, build_policy, policy_shape
 from exphil_core.models.prior import ControllerCounts, ControllerPrior
 from exphil_core.plugin_manager import PluginManager
@@ -27,7 +28,6 @@ from exphil_core.replays.filters import LeftOut
 from exphil_core.replays.sources import ReplayFile, expanded, find_replays
 from exphil_core.replays.split import split_games
 from exphil_core.replays.tables import Tables, digests, read_tables
-from exphil_core.training.blame import blaming
 from exphil_core.training.frames import FrameStore
 from exphil_core.training.games import Games, games_of, select_games
 from exphil_core.training.loop import pick_device

@@ -29,13 +29,13 @@ from exphil_core.checkpoints.states import drop_older, save_state, states
 from exphil_core.checkpoints.store import save_policy, save_weights
 from exphil_core.config.resolve import ResolvedConfig
 from exphil_core.errors import ExphilError
+from exphil_core.models.blame import blamed
 from exphil_core.plugin_manager import PluginManager, Registered
 from exphil_core.replays.controller import PARTS
 from exphil_core.replays.sources import expanded
 from exphil_core.replays.tables import changed_since
 from exphil_core.training.agreement import agree
 from exphil_core.training.allocator import keep_freed_memory
-from exphil_core.training.blame import blamed
 from exphil_core.training.characters import imitated_characters
 from exphil_core.training.checkpoint import check_fits, find_checkpoint, refuse_leak
 from exphil_core.training.interrupts import StopRequest

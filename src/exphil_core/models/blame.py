@@ -8,11 +8,10 @@ from contextlib import contextmanager
 
 import torch
 
+from exphil_core.checkpoints.needs import BACKBONE
 from exphil_core.errors import ExphilError
 from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import CORE_DISTRIBUTION, PluginManager
-
-BACKBONE = "exphil_backbones"
 
 
 def blamed(error: Exception, policy: Policy, manager: PluginManager) -> Exception:
