@@ -1,4 +1,4 @@
-// Vectors of W floats and the functions that a Mamba layer needs, to about one rounding of a float.
+// Vectors of W floats and the functions that the layers need, to about one rounding of a float.
 //
 // GCC's and clang's vector extensions, so that one source serves AVX-512 (W = 16), AVX2 (8) and anything else (4).
 // Nothing here relies on -ffast-math: infinities and NaNs pass through, so that a run that diverges is noticed.
