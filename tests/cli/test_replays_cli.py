@@ -46,6 +46,18 @@ def test_a_scan_tells_games_and_reasons(scan: Any, demo_folder: Path, tmp_path: 
     assert all(player["code"].startswith("DEMO") for player in good["players"])
 
 
+def test_an_option_is_not_taken_for_the_value_of_the_one_before(
+    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["replays", "scan", str(demo_folder), "--parquet", "--json"]) == 2
+    said = capsys.readouterr().err
+    assert (
+        "Option '--parquet' requires an argument: --json is another option. (see `exphil replays scan" in said
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_second_scan_opens_nothing(scan: Any, demo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = scan(demo_folder)
     monkeypatch.setattr(archives.Unpacker, "each", None)

@@ -37,6 +37,12 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (["--backbone", "nope"], 2, 'unknown backbone "nope" (there are:'),
         (["--backbone", "gruu"], 2, 'unknown backbone "gruu" (did you mean "gru"?)'),
         (["--epoch", "3"], 2, "Did you mean"),
+        (["--resume"], 2, "Option '--resume' requires an argument: --replays is another option."),
+        (
+            ["--max-steps", "--demo"],
+            2,
+            "Option '--max-steps' requires an argument: --demo is another option.",
+        ),
         (["--naming", "hybird"], 2, 'did you mean "hybrid"?'),
         (
             ["--no-temporal", "--backbone", "gru"],

@@ -10,6 +10,7 @@ import importlib
 import io
 import os
 import sys
+from itertools import pairwise, takewhile
 from typing import Any, NoReturn
 
 import click
@@ -71,7 +72,29 @@ class LazyGroup(click.Group):
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             meant = f' Did you mean "{near[0]}"?' if near else " See `exphil --help`."
             raise click.UsageError(f'there is no command "{args[0]}".{meant}', ctx)
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            _check_values(click.Context(command, parent=ctx, info_name=name), rest)
+        return name, command, rest
+
+
+def _check_values(ctx: click.Context, args: list[str]) -> None:
+    """Refuse an option without its value: click would take the option after it for one."""
+    if isinstance(ctx.command, click.Group):
+        command = ctx.command.get_command(ctx, args[0]) if args else None
+        if command is not None:
+            _check_values(click.Context(command, parent=ctx, info_name=args[0]), args[1:])
+        return
+    options = {
+        name: option
+        for option in ctx.command.get_params(ctx)
+        if isinstance(option, click.Option)
+        for name in (*option.opts, *option.secondary_opts)
+    }
+    for given, value in pairwise(takewhile(lambda word: word != "--", args)):
+        option = options.get(given)
+        if option is not None and not option.is_flag and not option.count and value in options:
+            raise click.UsageError(f"Option '{given}' requires an argument: {value} is another option.", ctx)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
