@@ -29,6 +29,7 @@ from exphil_core.kernels.library import attempt, force_kernel, kernel_variant
 from exphil_core.kernels.ops import kernel_scan
 from exphil_core.kernels.reference import chunked_scan, looped_scan
 from exphil_core.kernels.variants import VARIANTS, runs_here
+from exphil_core.models.backbones.base import Backbone
 from exphil_core.models.backbones.gru import Gru
 from exphil_core.models.backbones.mamba import Mamba
 from exphil_core.models.policy import Policy, build_policy, parameter_count, policy_shape
@@ -158,44 +159,47 @@ def print_memory(name: str) -> None:
     print((status("VmHWM") - before) // 1024)
 
 
+def through(layer: Backbone | nn.LSTM, x: Tensor) -> Work:
+    """The layers on (B, T, D), forward and backward."""
+    x = x.requires_grad_()
+
+    def work() -> None:
+        state = layer.initial_state(len(x)) if isinstance(layer, Backbone) else None
+        layer(x, state)[0].sum().backward()
+
+    return work
+
+
+def without(work: Work) -> Work:
+    """The same without the kernel."""
+
+    def fallback() -> None:
+        with variant_in_use("off"):
+            work()
+
+    return fallback
+
+
 def layers() -> dict[str, Any]:
-    """Two layers of 256, forward and backward: rates as multiples of torch's LSTM, and of the GRU without kernel."""
+    """Two layers of 256, forward and backward: rates as multiples of torch's LSTM, and of the GRU without kernel; the
+    latter for the default sizes, too."""
     x = torch.randn(BATCH, FRAMES, WIDTH)
-    lstm, mamba = nn.LSTM(WIDTH, WIDTH, 2, batch_first=True), Mamba(WIDTH, (WIDTH, WIDTH))
-    gru = Gru(WIDTH, (WIDTH, WIDTH))
-
-    def run_lstm() -> None:
-        lstm(x.requires_grad_())[0].sum().backward()
-
-    def run_gru() -> None:
-        gru(x.requires_grad_(), gru.initial_state(BATCH))[0].sum().backward()
-
-    def run_gru_of_torch() -> None:
-        with variant_in_use("off"):
-            run_gru()
-
-    def run_mamba() -> None:
-        mamba(x.requires_grad_(), mamba.initial_state(BATCH))[0].sum().backward()
-
-    def run_fallback() -> None:
-        with variant_in_use("off"):
-            run_mamba()
-
+    mamba, gru = through(Mamba(WIDTH, (WIDTH, WIDTH)), x), through(Gru(WIDTH, (WIDTH, WIDTH)), x)
+    small = through(Gru(128, (128, 128)), torch.randn(32, FRAMES, 128))
+    lstm = through(nn.LSTM(WIDTH, WIDTH, 2, batch_first=True), x)
     taken = medians(
         {
-            "lstm": run_lstm,
-            "mamba": run_mamba,
-            "fallback": run_fallback,
-            "gru": run_gru,
-            "torch": run_gru_of_torch,
+            "lstm": lstm, "mamba": mamba, "fallback": without(mamba), "gru": gru, "torch": without(gru),
+            "small": small, "small_torch": without(small),
         }
-    )
+    )  # fmt: skip
     return {
         "kernel": kernel_variant(),
         "mamba_vs_lstm": round(taken["lstm"] / taken["mamba"], 3),
         "fallback_vs_lstm": round(taken["lstm"] / taken["fallback"], 3),
         "gru_vs_lstm": round(taken["lstm"] / taken["gru"], 3),
         "gru_vs_torch_s_gru": round(taken["torch"] / taken["gru"], 3),
+        "gru_vs_torch_s_gru_at_128": round(taken["small_torch"] / taken["small"], 3),
     }
 
 
