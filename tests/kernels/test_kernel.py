@@ -279,3 +279,21 @@ def test_a_backbone_is_the_same_with_and_without_the_kernel(
         gradients = [p.grad.clone() for p in backbone.parameters() if p.grad is not None]
         outputs[variant] = [y.detach(), *(part.detach() for part in after), *gradients]
     assert_close(outputs[kernel_in_use], outputs["off"], share=1e-4)
+
+
+def test_a_gru_s_layers_are_the_kernel_s_where_there_is_one(
+    kernel_in_use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers: list[torch.Size] = []
+
+    def counted(gates: Tensor, *others: Tensor) -> Tensor:
+        layers.append(gates.shape)
+        return ops.kernel_gru(gates, *others)
+
+    monkeypatch.setattr("exphil_core.models.backbones.gru.kernel_gru", counted)
+    backbone, x = Gru(6, (8, 12)), torch.zeros(3, 5, 6)
+    backbone(x, backbone.initial_state(3))
+    assert layers == [(3, 5, 24), (3, 5, 36)]
+    force_kernel("off")
+    backbone(x, backbone.initial_state(3))
+    assert len(layers) == 2

@@ -142,6 +142,14 @@ def test_the_button_weight_scales_the_buttons_part_alone(make: Any, store: Frame
     assert make(button_weight=3.0).update(steps)[0] == pytest.approx(expected, rel=1e-5)
 
 
+def test_all_weights_are_updated_in_one_operation(make: Any, store: FrameStore) -> None:
+    learner = make()
+    with torch.profiler.profile() as profile:
+        learner.update(frames(store, [8]))
+    called = {event.key: event.count for event in profile.key_averages()}
+    assert called["aten::_fused_adamw_"] == len(learner.optimiser.param_groups)
+
+
 def test_the_average_follows_the_weights_and_is_what_is_shown(make: Any, store: FrameStore) -> None:
     learner = make(ema=0.5)
     expected = weights(learner.policy)
