@@ -1,6 +1,12 @@
-"""An evaluation with made-up figures, for whatever shows one."""
+"""An evaluation with made-up figures, for whatever shows one, and a browser to look at its page."""
 
 from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +34,9 @@ from exphil_core.evaluation.report import (
 from exphil_core.melee.controller import BUTTONS
 from exphil_core.models.prior import GROUPS
 from exphil_core.replays.controller import PARTS
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+WINDOW = {"width": 1240, "height": 900}
 
 
 def estimate(value: float, spread: float = 0.1) -> Estimate:
@@ -153,3 +162,38 @@ def made_up_report() -> EvalReport:
         exphil_core="0.1.0",
         created_at="2026-11-26T12:00:00Z",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page without a network; afterwards it must have said nothing and asked for nothing but itself."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_it(path: Path, viewport: dict[str, int] = WINDOW, scheme: str = "light") -> Any:
+        context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda said: complaints.append(said.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda asked: asked.url == path.as_uri() or complaints.append(asked.url))
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready=yes]", state="attached")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,7 @@ from exphil_core.replays.game import STATE, Game
 from exphil_core.replays.items import no_items
 
 pytestmark = pytest.mark.all_only
-sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
 HOSTILE = "<img src=x onerror=\"document.title='run'\">&amp;'"
 FEW_ELEMENTS = 4000
 WIDE, NARROW = {"width": 1240, "height": 900}, {"width": 400, "height": 800}
@@ -41,17 +37,6 @@ def line(manager: PluginManager, demo_games: list[Game]) -> Timeline:
     for module in policy.head.logits:
         torch.nn.init.normal_(module.weight, std=0.3)
     return timeline(policy, demo_games[0], 1, delay=1)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, "--disable-gpu"])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -82,29 +67,6 @@ def _written(folder: Path, text: str) -> Path:
     path = folder / "eval.html"
     path.write_bytes(text.encode())
     return path
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Open]:
-    """Opens a page without a network; afterwards it must have said nothing and asked for nothing but itself."""
-    complaints: list[str] = []
-    contexts = []
-
-    def open_it(path: Path, viewport: dict[str, int] = WIDE, scheme: str = "light") -> Any:
-        context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda said: complaints.append(said.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda asked: asked.url == path.as_uri() or complaints.append(asked.url))
-        page.goto(path.as_uri())
-        page.wait_for_selector("html[data-ready=yes]", state="attached")
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 def frame_of(page: Any) -> int:
