@@ -19,7 +19,7 @@ static void scan(long B, long T, long E, long N) {
   const long wide = B * T * E, narrow = B * T * N, kept = (T + CHUNK - 1) / CHUNK - 1;
   a.u = make(wide), a.step = make(wide), a.b = make(narrow), a.c = make(narrow), a.gate = make(wide);
   a.A = make(E * N, -1.0f), a.D = make(E), a.bias = make(E), a.before = make(B * E * N);
-  a.y = make(wide), a.last = make(B * E * N), a.ungated = make(wide), a.checkpoints = make(B * kept * N * E);
+  a.y = make(wide), a.last = make(B * E * N), a.checkpoints = make(B * kept * N * E);
   a.dy = make(wide), a.dlast = make(B * E * N);
   a.du = make(wide), a.dstep = make(wide), a.db = make(narrow), a.dc = make(narrow), a.dgate = make(wide);
   a.dA = make(E * N), a.dD = make(E), a.dbias = make(E), a.dbefore = make(B * E * N);

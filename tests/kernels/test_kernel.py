@@ -224,6 +224,49 @@ def test_results_are_the_same_bits_on_any_number_of_threads(kernel_in_use: str) 
         torch.set_num_threads(before)
 
 
+def of_each_game(function: Function, inputs: list[Tensor], part: slice, games: int) -> list[Tensor]:
+    """Outputs and gradients of some of the games: all but the gradients of weights."""
+    own = [len(tensor) == games for tensor in inputs]
+    leaves = [
+        (tensor[part] if mine else tensor).float().requires_grad_()
+        for tensor, mine in zip(inputs, own, strict=True)
+    ]
+    outputs = function(*leaves)
+    y = outputs[0] if isinstance(outputs, tuple) else outputs
+    y.backward(normal(games, *y.shape[1:], seed=20)[part].float())
+    gradients = [leaf.grad for leaf, mine in zip(leaves, own, strict=True) if mine]
+    return [y.detach(), *(gradient for gradient in gradients if gradient is not None)]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("channels", [576, 567])
+def test_arrays_larger_than_caches_hold_what_smaller_ones_do(
+    kernel_in_use: str, channels: int, threads: int
+) -> None:
+    """From a mebibyte on they are written past the caches, where whole cache lines are written."""
+    games, frames = 8, 60
+    assert games * frames * channels >= 2**18 > games * frames * channels // 2
+    scan = scan_inputs(games, frames, channels, 2)
+    filters = [scan[0], normal(channels, 4), normal(channels), normal(games, 3, channels)]
+    recurrent = gru_inputs(games, frames, channels // 3)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for function, inputs in (
+            (ops.kernel_scan, scan),
+            (ops.kernel_convolution, filters),
+            (ops.kernel_gru, recurrent),
+        ):
+            whole, first, second = (
+                of_each_game(function, inputs, part, games)
+                for part in (slice(0, 8), slice(0, 4), slice(4, 8))
+            )
+            for index, parts in enumerate(zip(first, second, strict=True)):
+                assert torch.equal(whole[index], torch.cat(parts)), (function.__name__, index)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_tensors_may_be_stretches_of_wider_ones(kernel_in_use: str) -> None:
     """As the halves of a projection are."""
     inputs = [tensor.float() for tensor in scan_inputs(2, 9, 24, 4)]

@@ -18,7 +18,7 @@ from torch import Tensor
 from exphil_core.kernels.build import BuildError, built
 from exphil_core.kernels.variants import OFF, VARIABLE, chosen_variant
 
-LAYOUT = 4
+LAYOUT = 5
 _POINTER, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 
 
@@ -31,7 +31,7 @@ def _structure(name: str, pointers: str, numbers: str, floats: str = "") -> type
 # As in native/: scan.h, convolution.h, gru.h, step.h, frame.h, gather.h and draw.h.
 ScanArguments = _structure(
     "ScanArguments",
-    "u step b c gate A D bias before y last ungated checkpoints dy dlast du dstep db dc dgate dA dD dbias dbefore",
+    "u step b c gate A D bias before y last checkpoints dy dlast du dstep db dc dgate dA dD dbias dbefore",
     "u_batch u_frame step_batch step_frame b_batch b_frame c_batch c_frame gate_batch gate_frame dy_batch dy_frame "
     "batch frames channels states threads",
 )

@@ -38,29 +38,21 @@ def _dense_rows(x: Tensor) -> Tensor:
 def scan_forward(
     u: Tensor, step: Tensor, A: Tensor, b: Tensor, c: Tensor, D: Tensor, gate: Tensor, bias: Tensor,
     before: Tensor, save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Outputs (B, T, E), last states (B, E, N), and what the backward pass wants (empty unless `save`)."""
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Outputs (B, T, E), last states (B, E, N), and the states that the backward pass wants (empty unless `save`)."""
     batch, frames, channels = u.shape
     states = A.shape[1]
     u, step, b, c, gate = map(_dense_rows, (u, step, b, c, gate))
     y, last = u.new_empty(batch, frames, channels), u.new_empty(batch, channels, states)
     kept = (frames + CHUNK - 1) // CHUNK - 1 if frames else 0
-    ungated = u.new_empty(batch, frames, channels) if save else None
     checkpoints = u.new_empty(batch, kept, states, channels) if save else None
     tensors: dict[str, Tensor | None] = {
         "u": u, "step": step, "b": b, "c": c, "gate": gate, "A": A.contiguous(), "D": D.contiguous(),
-        "bias": bias.contiguous(), "before": before.contiguous(), "y": y, "last": last, "ungated": ungated,
-        "checkpoints": checkpoints,
+        "bias": bias.contiguous(), "before": before.contiguous(), "y": y, "last": last, "checkpoints": checkpoints,
     }  # fmt: skip
     sizes = {"batch": batch, "frames": frames, "channels": channels, "states": states}
     _kernel().call("scan_forward", fill(ScanArguments, tensors, **sizes))
-    nothing = u.new_empty(0)
-    return (
-        y,
-        last,
-        nothing if ungated is None else ungated,
-        u.new_empty(0) if checkpoints is None else checkpoints,
-    )
+    return y, last, u.new_empty(0) if checkpoints is None else checkpoints
 
 
 SCAN = (
@@ -70,24 +62,24 @@ _scan = torch.library.custom_op(
     "exphil::selective_scan",
     scan_forward,
     mutates_args=(),
-    schema=f"{SCAN}, bool save) -> (Tensor, Tensor, Tensor, Tensor)",
+    schema=f"{SCAN}, bool save) -> (Tensor, Tensor, Tensor)",
 )
 
 
 @_scan.register_fake
-def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     u, A, save = arguments[0], arguments[2], arguments[9]
     (batch, frames, channels), states = u.shape, A.shape[1]
     y, last = u.new_empty(batch, frames, channels), u.new_empty(batch, channels, states)
     if not save:
-        return y, last, u.new_empty(0), u.new_empty(0)
+        return y, last, u.new_empty(0)
     kept = (frames + CHUNK - 1) // CHUNK - 1
-    return y, last, torch.empty_like(y), u.new_empty(batch, kept, states, channels)
+    return y, last, u.new_empty(batch, kept, states, channels)
 
 
 def scan_backward(
     u: Tensor, step: Tensor, A: Tensor, b: Tensor, c: Tensor, D: Tensor, gate: Tensor, bias: Tensor,
-    before: Tensor, ungated: Tensor, checkpoints: Tensor, dy: Tensor, dlast: Tensor | None,
+    before: Tensor, checkpoints: Tensor, dy: Tensor, dlast: Tensor | None,
 ) -> list[Tensor]:  # fmt: skip
     """Gradients of the nine inputs, in their order. Without `dlast` nothing depends on the last states."""
     batch, frames, channels = u.shape
@@ -95,8 +87,8 @@ def scan_backward(
     u, step, b, c, gate, dy = map(_dense_rows, (u, step, b, c, gate, dy))
     inputs: dict[str, Tensor | None] = {
         "u": u, "step": step, "b": b, "c": c, "gate": gate, "A": A.contiguous(), "D": D.contiguous(),
-        "bias": bias.contiguous(), "before": before.contiguous(), "ungated": ungated, "checkpoints": checkpoints,
-        "dy": dy, "dlast": None if dlast is None else dlast.contiguous(),
+        "bias": bias.contiguous(), "before": before.contiguous(), "checkpoints": checkpoints, "dy": dy,
+        "dlast": None if dlast is None else dlast.contiguous(),
     }  # fmt: skip
     wide, narrow = (batch, frames, channels), (batch, frames, states)
     shapes = {
@@ -113,7 +105,7 @@ _scan_back = torch.library.custom_op(
     "exphil::selective_scan_backward",
     scan_backward,
     mutates_args=(),
-    schema=f"{SCAN}, Tensor ungated, Tensor checkpoints, Tensor dy, Tensor? dlast) -> Tensor[]",
+    schema=f"{SCAN}, Tensor checkpoints, Tensor dy, Tensor? dlast) -> Tensor[]",
 )
 
 

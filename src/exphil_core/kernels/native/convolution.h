@@ -22,7 +22,8 @@ struct ConvolutionArguments {
 
 struct ConvolutionScratch {
   float *x, *g, *weight;  // [K - 1 + T][TILE], [T + 2 (K - 1)][TILE] with zeros at both ends, [K][TILE]
-  ConvolutionScratch(Cutter& from, const ConvolutionArguments& a) {
+  Writer out;
+  ConvolutionScratch(Cutter& from, const ConvolutionArguments& a) : out(a.batch * a.frames * a.channels) {
     x = from.cut((a.frames + a.taps) * TILE), g = from.cut((a.frames + 2 * a.taps) * TILE);
     weight = from.cut(a.taps * TILE);
   }
@@ -60,13 +61,14 @@ static void convolve_tile(const ConvolutionArguments& a, const ConvolutionScratc
   load_frames(a, s, batch, first, width, TILE);
   for (long t = 0; t < a.frames; t++) {
     float* y = a.y + (batch * a.frames + t) * a.channels + first;
-    expect_row_to_write(y + TILE);
+    s.out.expect(y + TILE);
     for (int v = 0; v < V; v++) {
       const Lanes p = filtered<TAPS>(a, s, t, v, load(bias + v * W));
       store(row + v * W, p * sigmoid_of(p));
     }
-    store_row(y, row, width);
+    s.out.row(y, row, width);
   }
+  s.out.finish();
 }
 
 // Adds to `sums`: [K][TILE] for the weights, [TILE] for the bias.
@@ -105,9 +107,10 @@ static void convolve_tile_back(const ConvolutionArguments& a, const ConvolutionS
     }
     float* to = t < past ? a.dbefore + (batch * past + t) * a.channels + first
                          : a.dx + (batch * a.frames + t - past) * a.channels + first;
-    if (t >= past) expect_row_to_write(to + a.frames * a.channels);
-    store_row(to, row, width);
+    if (t >= past) s.out.expect(to + a.frames * a.channels);
+    s.out.row(to, row, width);
   }
+  s.out.finish();
 }
 
 template <int TAPS>

@@ -66,13 +66,16 @@ static void product(const float* x, long x_row, const float* panels, long rows, 
 
 struct GruScratch {
   float *h, *wide;  // [rows][padded H], [rows][padded 3 H]
-  GruScratch(Cutter& from, long rows, long width) {
+  Writer out;       // of what nobody reads soon: `kept`, `dgates` and `ds`
+  GruScratch(Cutter& from, const GruArguments& a, long rows) : out(3 * a.batch * a.frames * a.width) {
+    const long width = a.width;
     h = from.cut(rows * padded(width)), wide = from.cut(rows * padded(3 * width));
   }
 };
 
 // One game's frame once its recurrent part is known: h becomes the next state.
-static inline void gru_frame(const float* gates, const float* recurrent, float* h, float* y, float* kept, long width) {
+static inline void gru_frame(Writer out, const float* gates, const float* recurrent, float* h, float* y, float* kept,
+                             long width) {
   for (long at = 0; at < width; at += W) {
     const long left = width - at;
     const Lanes s = load_part(recurrent + 2 * width + at, left);
@@ -82,15 +85,15 @@ static inline void gru_frame(const float* gates, const float* recurrent, float* 
     const Lanes next = n + z * (load_part(h + at, left) - n);
     store_part(h + at, next, left), store_part(y + at, next, left);
     if (kept == nullptr) continue;
-    store_part(kept + at, r, left), store_part(kept + width + at, z, left);
-    store_part(kept + 2 * width + at, n, left), store_part(kept + 3 * width + at, s, left);
+    out.part(kept + at, r, left), out.part(kept + width + at, z, left);
+    out.part(kept + 2 * width + at, n, left), out.part(kept + 3 * width + at, s, left);
   }
 }
 
 // The same backwards: dh, the gradient of the state after the frame, becomes what reaches the one before past the
 // gates; `recurrent` becomes the gradient of the recurrent part.
-static inline void gru_frame_back(const float* kept, const float* h, const float* dy, float* dh, float* dgates,
-                                  float* ds, float* recurrent, long width) {
+static inline void gru_frame_back(Writer out, const float* kept, const float* h, const float* dy, float* dh,
+                                  float* dgates, float* ds, float* recurrent, long width) {
   for (long at = 0; at < width; at += W) {
     const long left = width - at;
     const Lanes r = load_part(kept + at, left), z = load_part(kept + width + at, left);
@@ -100,10 +103,10 @@ static inline void gru_frame_back(const float* kept, const float* h, const float
     const Lanes to_z = d * (load_part(h + at, left) - n) * z * (1.0f - z);
     const Lanes to_r = to_n * s * r * (1.0f - r), to_s = to_n * r;
     store_part(dh + at, d * z, left);
-    store_part(dgates + at, to_r, left), store_part(recurrent + at, to_r, left);
-    store_part(dgates + width + at, to_z, left), store_part(recurrent + width + at, to_z, left);
-    store_part(dgates + 2 * width + at, to_n, left), store_part(recurrent + 2 * width + at, to_s, left);
-    store_part(ds + at, to_s, left);
+    out.part(dgates + at, to_r, left), store_part(recurrent + at, to_r, left);
+    out.part(dgates + width + at, to_z, left), store_part(recurrent + width + at, to_z, left);
+    out.part(dgates + 2 * width + at, to_n, left), store_part(recurrent + 2 * width + at, to_s, left);
+    out.part(ds + at, to_s, left);
   }
 }
 
@@ -116,7 +119,7 @@ static void gru_games(const GruArguments& a, const GruScratch& s, const float* p
     product(s.h, h_row, panels, rows, width, 3 * width, bias, 0, s.wide, wide_row);
     for (long row = 0; row < rows; row++) {
       const long at = (first + row) * a.frames + t;
-      gru_frame(a.gates + at * 3 * width, s.wide + row * wide_row, s.h + row * h_row, a.y + at * width,
+      gru_frame(s.out, a.gates + at * 3 * width, s.wide + row * wide_row, s.h + row * h_row, a.y + at * width,
                 a.kept ? a.kept + at * 4 * width : nullptr, width);
     }
   }
@@ -129,8 +132,8 @@ static void gru_games_back(const GruArguments& a, const GruScratch& s, const flo
     for (long row = 0; row < rows; row++) {
       const long game = first + row, at = game * a.frames + t;
       const float* h = t > 0 ? a.y + (at - 1) * width : a.before + game * width;
-      gru_frame_back(a.kept + at * 4 * width, h, a.dy + at * width, s.h + row * h_row, a.dgates + at * 3 * width,
-                     a.ds + at * width, s.wide + row * wide_row, width);
+      gru_frame_back(s.out, a.kept + at * 4 * width, h, a.dy + at * width, s.h + row * h_row,
+                     a.dgates + at * 3 * width, a.ds + at * width, s.wide + row * wide_row, width);
     }
     product(s.wide, wide_row, panels, rows, 3 * width, width, s.h, h_row, s.h, h_row);
   }
@@ -143,7 +146,7 @@ static int gru(const GruArguments& a, bool back) {
   const long shares = a.threads < 1 ? 1 : least(a.threads, a.batch < 1 ? 1 : a.batch);
   const long most = (a.batch + shares - 1) / shares, gates = 3 * a.width;
   Cutter count(nullptr);
-  GruScratch sized(count, most, a.width);
+  GruScratch sized(count, a, most);
   const long matrix = back ? gates * padded(a.width) : a.width * padded(gates);
   Block block(matrix + padded(gates) + shares * count.used);
   if (block.empty()) return 1;
@@ -158,10 +161,11 @@ static int gru(const GruArguments& a, bool back) {
 #pragma omp parallel for num_threads(shares) schedule(static) if (shares > 1)
   for (long share = 0; share < shares; share++) {
     Cutter cutter(scratch + share * count.used);
-    const GruScratch s(cutter, most, a.width);
+    const GruScratch s(cutter, a, most);
     const long first = share * a.batch / shares, rows = (share + 1) * a.batch / shares - first;
     if (back) gru_games_back(a, s, panels, first, rows);
     else gru_games(a, s, panels, bias, first, rows);
+    s.out.finish();
   }
   return 0;
 }

@@ -25,6 +25,10 @@ struct Cutter {
     used += rounded(floats);
     return piece;
   }
+  template <class Floats>
+  Floats* cut_for() {
+    return reinterpret_cast<Floats*>(cut(sizeof(Floats) / sizeof(float)));
+  }
 };
 
 // Gradients of weights are summed over the batch in so many groups, whatever the number of threads: the same sums in

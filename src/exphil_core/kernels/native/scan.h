@@ -5,7 +5,7 @@
 // Lanes run over channels. A tile of channels goes through CHUNK frames at a time, state after state, so that all it
 // touches stays in the first-level cache; meanwhile the next tile's rows are fetched. The backward pass takes chunks
 // from the last to the first: it computes the states of a chunk again from the state before it, which the forward pass
-// kept (`checkpoints`).
+// kept (`checkpoints`), and with them the output before the gate.
 #pragma once
 #include <cstdint>
 
@@ -15,7 +15,10 @@
 // 20 frames of AVX2's tiles are 2.5 kB an array: at 32, arrays lie 4 kB apart and compete for the same cache lines.
 static const long CHUNK = 20;
 // States that go back together: as many as there are registers for.
-static const int STATES_BACK = W == 16 ? 4 : 1;
+static const int STATES_BACK = W == 16 ? 2 : 1;
+// What the passes over a chunk hand on, a row a frame. Arrays of a fixed size lie at distances that the compiler knows,
+// so that one register finds them all.
+typedef float Rows[CHUNK * TILE];
 
 // Tensors are (B, T, E) or (B, T, N) with a stride for batch and frame (in floats) and the last dimension dense;
 // those without a stride are dense. `gate` may be null, and with it dgate.
@@ -23,7 +26,7 @@ struct ScanArguments {
   const float *u, *step, *b, *c, *gate;           // (B, T, E), (B, T, E), (B, T, N), (B, T, N), (B, T, E)
   const float *A, *D, *bias, *before;             // (E, N), (E), (E), (B, E, N): the state before the first frame
   float *y, *last;                                // (B, T, E) dense, (B, E, N)
-  float *ungated, *checkpoints;                   // (B, T, E), (B, chunks - 1, N, E): kept for backward; may be null
+  float* checkpoints;                             // (B, chunks - 1, N, E): kept for backward; may be null
   const float *dy, *dlast;                        // backward from here: (B, T, E), (B, E, N) or null
   float *du, *dstep, *db, *dc, *dgate;            // dense
   float *dA, *dD, *dbias, *dbefore;
@@ -70,43 +73,46 @@ static inline float* checkpoint_row(const ScanArguments& a, long batch, long chu
   return a.checkpoints + ((batch * kept + chunk - 1) * a.states + n) * a.channels + tile * TILE;
 }
 
+struct ForwardRows {
+  Rows u, d, du, y;
+};
+
 // One state of one tile through a chunk: y += h c.
-static inline void run_state(const float* decay, const float* b, const float* c, const float* d, const float* du,
-                             float* y, float* state, long frames) {
+static inline void run_state(const float* decay, const float* b, const float* c, ForwardRows& rows, float* state,
+                             long frames) {
   Lanes h[V], rate[V];
   for (int v = 0; v < V; v++) h[v] = load(state + v * W), rate[v] = load(decay + v * W);
   for (long t = 0; t < frames; t++)
     for (int v = 0; v < V; v++) {
       const long at = t * TILE + v * W;
-      h[v] = exp2_of(load(d + at) * rate[v]) * h[v] + load(du + at) * b[t];
-      store(y + at, load(y + at) + h[v] * c[t]);
+      h[v] = exp2_of_product(load(rows.d + at), rate[v]) * h[v] + load(rows.du + at) * b[t];
+      store(rows.y + at, load(rows.y + at) + h[v] * c[t]);
     }
   for (int v = 0; v < V; v++) store(state + v * W, h[v]);
 }
 
 struct ForwardScratch {
-  float *b, *c, *states, *u, *d, *du, *y, *gate;
-  ForwardScratch(Cutter& from, const ScanArguments& a) {
+  float *b, *c, *states, *gate;
+  ForwardRows* rows;
+  Writer out;
+  ForwardScratch(Cutter& from, const ScanArguments& a) : out(a.batch * a.frames * a.channels) {
     b = from.cut(a.states * a.frames), c = from.cut(a.states * a.frames);
-    states = from.cut(a.states * TILE);
-    u = from.cut(CHUNK * TILE), d = from.cut(CHUNK * TILE), du = from.cut(CHUNK * TILE), y = from.cut(CHUNK * TILE);
-    gate = from.cut(TILE);
+    states = from.cut(a.states * TILE), gate = from.cut(TILE);
+    rows = from.cut_for<ForwardRows>();
   }
 };
 
-ALWAYS_INLINE void expect_next_tile(const ScanArguments& a, long batch, long t, long first) {
-  const long row = (batch * a.frames + t) * a.channels + first;
+ALWAYS_INLINE void expect_next_tile(const ScanArguments& a, Writer out, long batch, long t, long first) {
   expect_row(a.u + batch * a.u_batch + t * a.u_frame + first);
   expect_row(a.step + batch * a.step_batch + t * a.step_frame + first);
-  expect_row_to_write(a.y + row);
-  if (a.gate == nullptr) return;
-  expect_row(a.gate + batch * a.gate_batch + t * a.gate_frame + first);
-  if (a.ungated) expect_row_to_write(a.ungated + row);
+  out.expect(a.y + (batch * a.frames + t) * a.channels + first);
+  if (a.gate) expect_row(a.gate + batch * a.gate_batch + t * a.gate_frame + first);
 }
 
 static void forward_tile(const ScanArguments& a, const ForwardScratch& s, const float* decays, long batch, long tile) {
   const long first = tile * TILE, width = least(TILE, a.channels - first);
   float skip[TILE], bias[TILE], raw[TILE];
+  ForwardRows& rows = *s.rows;
   load_row(skip, a.D + first, width);
   load_row(bias, a.bias + first, width);
   load_states(a, a.before, batch, tile, width, s.states);
@@ -116,33 +122,32 @@ static void forward_tile(const ScanArguments& a, const ForwardScratch& s, const 
       for (long n = 0; n < a.states; n++)
         store_row(checkpoint_row(a, batch, begin / CHUNK, n, tile), s.states + n * TILE, width);
     for (long t = 0; t < frames; t++) {
-      load_row(s.u + t * TILE, a.u + batch * a.u_batch + (begin + t) * a.u_frame + first, width);
+      load_row(rows.u + t * TILE, a.u + batch * a.u_batch + (begin + t) * a.u_frame + first, width);
       load_row(raw, a.step + batch * a.step_batch + (begin + t) * a.step_frame + first, width);
       for (int v = 0; v < V; v++) {
         const long at = t * TILE + v * W;
-        const Lanes d = softplus_of(load(raw + v * W) + load(bias + v * W)), u = load(s.u + at);
-        store(s.d + at, d);
-        store(s.du + at, d * u);
-        store(s.y + at, load(skip + v * W) * u);
+        const Lanes d = softplus_of(load(raw + v * W) + load(bias + v * W)), u = load(rows.u + at);
+        store(rows.d + at, d);
+        store(rows.du + at, d * u);
+        store(rows.y + at, load(skip + v * W) * u);
       }
     }
     for (long n = 0; n < a.states; n++) {
       for (long t = n * frames / a.states; t < (n + 1) * frames / a.states; t++)
-        expect_next_tile(a, batch, begin + t, first + TILE);
-      run_state(decays + n * TILE, s.b + n * a.frames + begin, s.c + n * a.frames + begin, s.d, s.du, s.y,
-                s.states + n * TILE, frames);
+        expect_next_tile(a, s.out, batch, begin + t, first + TILE);
+      run_state(decays + n * TILE, s.b + n * a.frames + begin, s.c + n * a.frames + begin, rows, s.states + n * TILE,
+                frames);
     }
     for (long t = 0; t < frames; t++) {
       const long row = (batch * a.frames + begin + t) * a.channels + first;
       if (a.gate) {
-        if (a.ungated) store_row(a.ungated + row, s.y + t * TILE, width);
         load_row(s.gate, a.gate + batch * a.gate_batch + (begin + t) * a.gate_frame + first, width);
         for (int v = 0; v < V; v++) {
           const Lanes gate = load(s.gate + v * W);
-          store(s.y + t * TILE + v * W, load(s.y + t * TILE + v * W) * gate * sigmoid_of(gate));
+          store(rows.y + t * TILE + v * W, load(rows.y + t * TILE + v * W) * gate * sigmoid_of(gate));
         }
       }
-      store_row(a.y + row, s.y + t * TILE, width);
+      s.out.row(a.y + row, rows.y + t * TILE, width);
     }
   }
   store_states(a, a.last, batch, tile, width, s.states);
@@ -169,18 +174,25 @@ static int scan_forward(const ScanArguments& a) {
     transpose(a.c + batch * a.c_batch, a.c_frame, a.frames, a.states, s.c);
     for (long tile = share; tile < tiles; tile += shares)
       forward_tile(a, s, decays + tile * a.states * TILE, batch, tile);
+    s.out.finish();
   }
   return 0;
 }
 
+struct BackwardRows {
+  Rows u, d, du, dy, slope, y, to_gate, by_input, by_decay;
+  Rows decay[STATES_BACK], history[STATES_BACK];
+};
+
 struct BackwardScratch {
-  float *b, *c, *db, *dc, *states, *gradients, *u, *d, *du, *dy, *slope, *by_input, *by_decay, *decay, *history;
-  BackwardScratch(Cutter& from, const ScanArguments& a) {
+  float *b, *c, *db, *dc, *states, *gradients;
+  BackwardRows* rows;
+  Writer out;
+  BackwardScratch(Cutter& from, const ScanArguments& a) : out(a.batch * a.frames * a.channels) {
     b = from.cut(a.states * a.frames), c = from.cut(a.states * a.frames);
     db = from.cut(a.states * a.frames * W), dc = from.cut(a.states * a.frames * W);
     states = from.cut(a.states * TILE), gradients = from.cut(a.states * TILE);
-    for (float** piece : {&u, &d, &du, &dy, &slope, &by_input, &by_decay}) *piece = from.cut(CHUNK * TILE);
-    decay = from.cut(STATES_BACK * CHUNK * TILE), history = from.cut(STATES_BACK * CHUNK * TILE);
+    rows = from.cut_for<BackwardRows>();
   }
 };
 
@@ -194,6 +206,7 @@ struct WeightSums {
 template <int K>
 static inline void run_states_back(const BackwardScratch& s, const float* rates, long n, long begin, long frames,
                                    long all_frames, float* dA) {
+  BackwardRows& rows = *s.rows;
   Lanes h[K][V], rate[K][V], g[K][V], sum[K][V];
   const float *b = s.b + n * all_frames + begin, *c = s.c + n * all_frames + begin;
   float *db = s.db + (n * all_frames + begin) * W, *dc = s.dc + (n * all_frames + begin) * W;
@@ -205,13 +218,16 @@ static inline void run_states_back(const BackwardScratch& s, const float* rates,
   for (long t = 0; t < frames; t++)
     for (int v = 0; v < V; v++) {
       const long at = t * TILE + v * W;
-      const Lanes d = load(s.d + at), du = load(s.du + at);
+      const Lanes d = load(rows.d + at), du = load(rows.du + at);
+      Lanes y = load(rows.y + at);
       for (int k = 0; k < K; k++) {
-        const Lanes decay = exp2_of(d * rate[k][v]);
-        store(s.decay + k * CHUNK * TILE + at, decay);
-        store(s.history + k * CHUNK * TILE + at, h[k][v]);
+        const Lanes decay = exp2_of_product(d, rate[k][v]);
+        store(rows.decay[k] + at, decay);
+        store(rows.history[k] + at, h[k][v]);
         h[k][v] = decay * h[k][v] + du * b[k * all_frames + t];
+        y += h[k][v] * c[k * all_frames + t];
       }
+      store(rows.y + at, y);
     }
   for (int k = 0; k < K; k++)
     for (int v = 0; v < V; v++) {
@@ -226,22 +242,22 @@ static inline void run_states_back(const BackwardScratch& s, const float* rates,
     }
     for (int v = 0; v < V; v++) {
       const long at = t * TILE + v * W;
-      const Lanes dy = load(s.dy + at), d = load(s.d + at), du = load(s.du + at);
-      Lanes by_input = load(s.by_input + at), by_decay = load(s.by_decay + at);
+      const Lanes dy = load(rows.dy + at), d = load(rows.d + at), du = load(rows.du + at);
+      Lanes by_input = load(rows.by_input + at), by_decay = load(rows.by_decay + at);
       for (int k = 0; k < K; k++) {
         to_c[k] += h[k][v] * dy;
         g[k][v] += dy * c[k * all_frames + t];
         to_b[k] += g[k][v] * du;
         by_input += g[k][v] * b[k * all_frames + t];
-        g[k][v] *= load(s.decay + k * CHUNK * TILE + at);
-        h[k][v] = load(s.history + k * CHUNK * TILE + at);
+        g[k][v] *= load(rows.decay[k] + at);
+        h[k][v] = load(rows.history[k] + at);
         const Lanes kept = g[k][v] * h[k][v];
         // `rate` is A log2(e); divided out again once a frame, not once a state.
         by_decay += kept * rate[k][v];
         sum[k][v] += kept * d;
       }
-      store(s.by_input + at, by_input);
-      store(s.by_decay + at, by_decay);
+      store(rows.by_input + at, by_input);
+      store(rows.by_decay + at, by_decay);
     }
     for (int k = 0; k < K; k++) {
       const long at = (k * all_frames + t) * W;
@@ -255,68 +271,74 @@ static inline void run_states_back(const BackwardScratch& s, const float* rates,
     }
 }
 
-ALWAYS_INLINE void expect_next_tile_back(const ScanArguments& a, long batch, long t, long first) {
+ALWAYS_INLINE void expect_next_tile_back(const ScanArguments& a, Writer out, long batch, long t, long first) {
   const long row = (batch * a.frames + t) * a.channels + first;
   expect_row(a.u + batch * a.u_batch + t * a.u_frame + first);
   expect_row(a.step + batch * a.step_batch + t * a.step_frame + first);
   expect_row(a.dy + batch * a.dy_batch + t * a.dy_frame + first);
-  expect_row_to_write(a.du + row);
-  expect_row_to_write(a.dstep + row);
+  out.expect(a.du + row);
+  out.expect(a.dstep + row);
   if (a.gate == nullptr) return;
   expect_row(a.gate + batch * a.gate_batch + t * a.gate_frame + first);
-  expect_row(a.ungated + row);
-  expect_row_to_write(a.dgate + row);
+  out.expect(a.dgate + row);
 }
 
 // Softplus, input and gate of a chunk, with the gradient that reaches the ungated output.
 static void enter_chunk_back(const ScanArguments& a, const BackwardScratch& s, long batch, long first, long width,
-                             long begin, long frames, const float* bias) {
-  float raw[TILE], gate[TILE], ungated[TILE];
+                             long begin, long frames, const float* skip, const float* bias) {
+  BackwardRows& rows = *s.rows;
+  float raw[TILE], gate[TILE];
   for (long t = 0; t < frames; t++) {
-    const long at_row = t * TILE, row = (batch * a.frames + begin + t) * a.channels + first;
-    expect_next_tile_back(a, batch, begin + t, first + TILE);
-    load_row(s.u + at_row, a.u + batch * a.u_batch + (begin + t) * a.u_frame + first, width);
+    const long at_row = t * TILE;
+    expect_next_tile_back(a, s.out, batch, begin + t, first + TILE);
+    load_row(rows.u + at_row, a.u + batch * a.u_batch + (begin + t) * a.u_frame + first, width);
     load_row(raw, a.step + batch * a.step_batch + (begin + t) * a.step_frame + first, width);
-    load_row(s.dy + at_row, a.dy + batch * a.dy_batch + (begin + t) * a.dy_frame + first, width);
+    load_row(rows.dy + at_row, a.dy + batch * a.dy_batch + (begin + t) * a.dy_frame + first, width);
     for (int v = 0; v < V; v++) {
       const long at = at_row + v * W;
-      const Lanes x = load(raw + v * W) + load(bias + v * W), d = softplus_of(x);
-      store(s.d + at, d);
-      store(s.du + at, d * load(s.u + at));
-      store(s.slope + at, sigmoid_of(x));
-      store(s.by_input + at, all(0.0f));
-      store(s.by_decay + at, all(0.0f));
+      const Lanes x = load(raw + v * W) + load(bias + v * W), d = softplus_of(x), u = load(rows.u + at);
+      store(rows.d + at, d);
+      store(rows.du + at, d * u);
+      store(rows.y + at, load(skip + v * W) * u);
+      store(rows.slope + at, sigmoid_of(x));
+      store(rows.by_input + at, all(0.0f));
+      store(rows.by_decay + at, all(0.0f));
     }
     if (a.gate == nullptr) continue;
     load_row(gate, a.gate + batch * a.gate_batch + (begin + t) * a.gate_frame + first, width);
-    load_row(ungated, a.ungated + row, width);
     for (int v = 0; v < V; v++) {
       const long at = at_row + v * W;
-      const Lanes x = load(gate + v * W), s_x = sigmoid_of(x), dy = load(s.dy + at);
-      store(gate + v * W, dy * load(ungated + v * W) * (s_x + x * s_x * (1.0f - s_x)));
-      store(s.dy + at, dy * x * s_x);
+      const Lanes x = load(gate + v * W), s_x = sigmoid_of(x), dy = load(rows.dy + at);
+      store(rows.to_gate + at, dy * (s_x + x * s_x * (1.0f - s_x)));
+      store(rows.dy + at, dy * x * s_x);
     }
-    store_row(a.dgate + row, gate, width);
   }
 }
 
 static void leave_chunk_back(const ScanArguments& a, const BackwardScratch& s, long batch, long first, long width,
                              long begin, long frames, const float* skip, const WeightSums& sums) {
-  float du[TILE], dstep[TILE];
+  const BackwardRows& rows = *s.rows;
+  float du[TILE], dstep[TILE], dgate[TILE];
   for (long t = 0; t < frames; t++) {
+    const long row = (batch * a.frames + begin + t) * a.channels + first;
     for (int v = 0; v < V; v++) {
       const long at = t * TILE + v * W;
-      const Lanes u = load(s.u + at), dy = load(s.dy + at), by_input = load(s.by_input + at);
-      const Lanes to_d = load(s.by_decay + at) * (1.0f / LOG2_E) + by_input * u;
-      const Lanes to_step = to_d * load(s.slope + at);
-      store(du + v * W, by_input * load(s.d + at) + load(skip + v * W) * dy);
+      const Lanes u = load(rows.u + at), dy = load(rows.dy + at), by_input = load(rows.by_input + at);
+      const Lanes to_d = load(rows.by_decay + at) * (1.0f / LOG2_E) + by_input * u;
+      const Lanes to_step = to_d * load(rows.slope + at);
+      store(du + v * W, by_input * load(rows.d + at) + load(skip + v * W) * dy);
       store(dstep + v * W, to_step);
       store(sums.bias + v * W, load(sums.bias + v * W) + to_step);
       store(sums.D + v * W, load(sums.D + v * W) + dy * u);
     }
-    const long row = (batch * a.frames + begin + t) * a.channels + first;
-    store_row(a.du + row, du, width);
-    store_row(a.dstep + row, dstep, width);
+    s.out.row(a.du + row, du, width);
+    s.out.row(a.dstep + row, dstep, width);
+    if (a.gate == nullptr) continue;
+    for (int v = 0; v < V; v++) {
+      const long at = t * TILE + v * W;
+      store(dgate + v * W, load(rows.to_gate + at) * load(rows.y + at));
+    }
+    s.out.row(a.dgate + row, dgate, width);
   }
 }
 
@@ -333,7 +355,7 @@ static void backward_tile(const ScanArguments& a, const BackwardScratch& s, cons
     else
       for (long n = 0; n < a.states; n++)
         load_row(s.states + n * TILE, checkpoint_row(a, batch, chunk, n, tile), width);
-    enter_chunk_back(a, s, batch, first, width, begin, frames, bias);
+    enter_chunk_back(a, s, batch, first, width, begin, frames, skip, bias);
     long n = 0;
     for (; n + STATES_BACK <= a.states; n += STATES_BACK)
       run_states_back<STATES_BACK>(s, decays, n, begin, frames, a.frames, sums.A);
@@ -401,6 +423,7 @@ static int scan_backward(const ScanArguments& a) {
     const WeightSums here = {mine, mine + tiles * a.states * TILE, mine + tiles * (a.states + 1) * TILE};
     for (long batch = group * a.batch / groups; batch < (group + 1) * a.batch / groups; batch++)
       backward_game(a, s, decays, batch, here);
+    s.out.finish();
   }
   gather_weights(a, sums, group_size, groups);
   return 0;
