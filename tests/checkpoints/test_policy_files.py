@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 
 from exphil_core.checkpoints.store import load_policy, read_description, save_policy
 from exphil_core.errors import ExphilError
-from exphil_core.models.policy import Policy
+from exphil_core.models.policy import LATER_WEIGHTS, Policy
 from exphil_core.plugin_manager import PluginManager
 
 MISSING = object()
@@ -76,13 +76,30 @@ def read_description_of(policy: Policy, path: Path) -> dict[str, Any]:
     return read_description(path)
 
 
-def save_with(path: Path, policy: Policy, told: Mapping[str, Any]) -> None:
-    """The policy's file, with a description of our own: what is missing in `told` is missing there."""
+def save_with(path: Path, policy: Policy, told: Mapping[str, Any], lacking: Collection[str] = ()) -> None:
+    """The policy's file, with a description of our own: what is missing in `told` is missing there, and so are the
+    tensors `lacking`."""
     import json
 
     from safetensors.torch import save_file
 
-    save_file(policy.state_dict(), path, {"exphil": json.dumps(told)})
+    tensors = {name: tensor for name, tensor in policy.state_dict().items() if name not in lacking}
+    save_file(tensors, path, {"exphil": json.dumps(told)})
+
+
+def test_a_policy_of_an_earlier_version_plays_as_it_did(
+    policy: Policy, manager: PluginManager, tmp_path: Path
+) -> None:
+    """Its head has no weights for single buttons, but all others."""
+    path = tmp_path / "x_policy.safetensors"
+    told = read_description_of(policy, path)
+    save_with(path, policy, told, LATER_WEIGHTS)
+    found = load_policy(path, manager)[0].state_dict()
+    for name, tensor in policy.state_dict().items():
+        assert torch.equal(found[name], torch.zeros_like(tensor) if name in LATER_WEIGHTS else tensor), name
+    save_with(path, policy, told, (LATER_WEIGHTS[0], "head.enter.weight"))
+    with pytest.raises(ExphilError, match=r'Missing key\(s\) in state_dict: "head.enter.weight"'):
+        load_policy(path, manager)
 
 
 def test_weights_that_are_no_numbers_are_refused(

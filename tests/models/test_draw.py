@@ -27,7 +27,7 @@ def head(request: pytest.FixtureRequest, demo_games: list[Game]) -> PolicyHead:
     torch.manual_seed(0)
     head = PolicyHead(WIDTH, 16, request.param)
     head.set_prior(fit_prior(*build_store(demo_games[:2], [(0,), (0,)]).targets()))
-    for layer in (*head.logits, *head.copies):
+    for layer in (*head.logits, *head.copies, head.each_button):
         nn.init.normal_(layer.weight, std=0.5)
     return head
 

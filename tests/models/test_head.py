@@ -32,7 +32,7 @@ def make_head(prior: ControllerPrior, *, trained: bool) -> PolicyHead:
     head = PolicyHead(WIDTH, 16)
     head.set_prior(prior)
     if trained:
-        for module in (*head.logits, *head.copies):
+        for module in (*head.logits, *head.copies, head.each_button):
             torch.nn.init.normal_(module.weight, std=0.5)
     return head.eval()
 
@@ -86,6 +86,29 @@ def test_each_part_depends_on_those_before_it(prior: ControllerPrior) -> None:
     with torch.no_grad():
         loss = head.loss(torch.randn(1, WIDTH).expand(2, -1), target, target[:1].expand(2, -1))
     assert (loss[0, 1:] != loss[1, 1:]).all()
+
+
+def test_what_is_said_of_one_button_holds_in_every_chord(prior: ControllerPrior) -> None:
+    """Bit b of a chord is its button b: the first rows are for being down, those after them for staying as it was."""
+    head, last = make_head(prior, trained=True), torch.tensor([[0b101, 58, 58, 58, 58, 0]])
+    z = head.enter(torch.randn(1, WIDTH))
+
+    def chords() -> torch.Tensor:
+        return head.part_logits(0, z, last, [])[0]
+
+    with torch.no_grad():
+        before = chords()
+        head.each_button.bias[1] += 0.5
+        down = chords() - before
+        head.each_button.bias[1] -= 0.5
+        head.each_button.bias[8:11] += torch.tensor([1.0, 2.0, 4.0])
+        stays = chords() - before
+    number = torch.arange(256)
+    assert torch.allclose(down, 0.5 * (number >> 1 & 1), atol=1e-5)
+    # Up to a number that all chords share: 1, 2 and 4 for each of the three that is as it was, 0b101.
+    same = sum(weight * ((number >> bit & 1) == (0b101 >> bit & 1)) for bit, weight in enumerate((1, 2, 4)))
+    difference = stays - same
+    assert torch.allclose(difference, difference[:1], atol=1e-5)
 
 
 def test_samples_are_controllers_that_exist(prior: ControllerPrior) -> None:

@@ -21,7 +21,7 @@ from exphil_core.checkpoints.atomic import write_bytes
 from exphil_core.checkpoints.needs import BACKBONE, distributions_of, needed, needed_features
 from exphil_core.errors import ExphilError
 from exphil_core.features.schema import ObservationSchema, require_schema
-from exphil_core.models.policy import Policy, PolicyShape, build_policy
+from exphil_core.models.policy import Policy, PolicyShape, build_policy, completed
 from exphil_core.options import field_types
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.strict import structured
@@ -139,7 +139,7 @@ def load_policy(
         raise type(error)(f"{path.name}: {error}") from None
     try:
         policy = build_policy(manager, PolicyShape(**shape))
-        policy.load_state_dict(load(path.read_bytes()))
+        policy.load_state_dict(completed(policy, load(path.read_bytes())))
     except (TypeError, ValueError, IndexError, RuntimeError, SafetensorError) as error:
         made = ", ".join(f"{name} {version}" for name, version in distributions_of(description).items())
         raise ExphilError(

@@ -17,7 +17,7 @@ from exphil_core.errors import ExphilError, UnknownName
 from exphil_core.evaluation.report import ModelFacts
 from exphil_core.features.character import ActiveFeature, active_features
 from exphil_core.features.schema import observation_schema, require_schema
-from exphil_core.models.policy import Policy, build_policy, parameter_count, policy_shape
+from exphil_core.models.policy import Policy, build_policy, completed, parameter_count, policy_shape
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import expanded
 from exphil_core.training.checkpoint import Checkpoint, find_checkpoint, hashes_in
@@ -101,7 +101,7 @@ def _from_weights(found: Checkpoint, wanted: str, manager: PluginManager) -> _Lo
     shape = policy_shape(backbone, widths, options, schema, settings["head"])
     policy = build_policy(manager, shape)
     try:
-        policy.load_state_dict(found.tensors())
+        policy.load_state_dict(completed(policy, found.tensors()))
     except (RuntimeError, OSError) as error:
         raise ExphilError(f"{found.tensors_from}: not the weights of {found.parent.id} ({error})") from error
     return policy.eval(), features, int(settings["delay"])

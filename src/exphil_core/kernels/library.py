@@ -18,7 +18,7 @@ from torch import Tensor
 from exphil_core.kernels.build import BuildError, built
 from exphil_core.kernels.variants import OFF, VARIABLE, chosen_variant
 
-LAYOUT = 5
+LAYOUT = 6
 _POINTER, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 
 
@@ -57,7 +57,7 @@ AttentionArguments = _structure(
 GatherArguments = _structure("GatherArguments", "into source bytes", "count stride")
 PartArguments = _structure(
     "PartArguments",
-    "norm_weight norm_bias weight bias copy copy_bias base odds told_value told_change",
+    "norm_weight norm_bias weight bias copy copy_bias base odds button_weight button_bias told_value told_change",
     "cells given_x",
 )
 DrawArguments = _structure(

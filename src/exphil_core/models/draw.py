@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from exphil_core.kernels.library import DrawArguments, PartArguments, kernel
 from exphil_core.kernels.scan import kernel_takes
 from exphil_core.models.frame.basics import Floats, gelu_
+from exphil_core.replays.controller import CHORD_BITS
 
 Cells = npt.NDArray[np.int64]
 TINY = np.float32(1e-30)
@@ -33,7 +34,8 @@ TINY = np.float32(1e-30)
 class PartWeights:
     """A part's layers as tensors, and the memory of its other weights and tables as arrays.
 
-    `given_x`: scored given the part before it, with tables that have a row for each of its values.
+    `given_x`: scored given the part before it, with tables that have a row for each of its values. `each_button`: the
+    part is a chord, to which each button adds.
     """
 
     norm: tuple[Sequence[int], Tensor, Tensor, float]
@@ -42,6 +44,7 @@ class PartWeights:
     copy_bias: Floats
     base: Floats
     odds: Floats
+    each_button: tuple[Tensor, Tensor] | None
     given_x: bool
     told_value: Floats | None
     told_change: Floats | None
@@ -54,6 +57,8 @@ class PartWeights:
             "weight": self.logits[0],
             "bias": self.logits[1],
         }
+        if self.each_button is not None:
+            tensors["button_weight"], tensors["button_bias"] = self.each_button
         arrays = {
             "copy": self.copy_Z,
             "copy_bias": self.copy_bias,
@@ -164,6 +169,10 @@ def _logits(head: HeadWeights, index: int, z_nZ: Tensor, last: Cells, chosen: Ce
     sum_nV: Floats = F.linear(seen_nZ, *part.logits).numpy()
     copy_n = seen_nZ.numpy() @ part.copy_Z + part.copy_bias
     last_n = last[:, index]
+    if part.each_button is not None:
+        of_buttons_n16: Floats = F.linear(seen_nZ, *part.each_button).numpy()
+        down_n8, stays_n8 = np.split(of_buttons_n16, 2, axis=1)
+        sum_nV += (down_n8 + (2 * CHORD_BITS[last_n] - 1) * stays_n8) @ CHORD_BITS.T
     if not part.given_x:
         sum_nV += part.base
         at_last_n = part.base[last_n]

@@ -3,6 +3,9 @@
 Each part's logits are those of the repeat-or-marginal prior plus what the network adds. The addition starts at
 zero, so an untrained policy scores exactly as the repeat baseline, and training can only improve on that.
 
+The eight buttons are drawn together, as one of 256 chords. To a chord's own logit comes that of each of its buttons,
+which depends on whether the button was down before: what is learned of one button holds in every chord.
+
 Shapes: n frames (any leading shape flattened), H backbone width, Z head width, V cells of a part.
 """
 
@@ -20,7 +23,9 @@ from exphil_core.models.draw import HeadWeights, PartWeights, draw_controllers, 
 from exphil_core.models.prior import ControllerPrior
 from exphil_core.replays.controller import (
     AXIS_CELLS,
+    BUTTON_PART,
     CELL_COUNTS,
+    CHORD_BITS,
     PARTS,
     STICK_CELLS,
 )
@@ -53,7 +58,9 @@ class PolicyHead(nn.Module):
         following = range(len(PARTS) - 1) if self.told else range(0)
         self.told_value = nn.ModuleList(nn.Embedding(CELL_COUNTS[part], width) for part in following)
         self.told_change = nn.ModuleList(nn.Embedding(2, width) for _ in following)
-        for module in (*self.logits, *self.copies):
+        # How much more likely is each button to be down, and how much more to stay as it is?
+        self.each_button = nn.Linear(width, 2 * CHORD_BITS.shape[1])
+        for module in (*self.logits, *self.copies, self.each_button):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
         for table in (*self.told_value, *self.told_change):
@@ -64,6 +71,7 @@ class PolicyHead(nn.Module):
             odds_shape = (AXIS_CELLS,) if part in GIVEN_X else ()
             self.register_buffer(f"odds_{part}", torch.zeros(odds_shape))
         self.register_buffer("possible", torch.from_numpy(STICK_CELLS.copy()), persistent=False)
+        self.register_buffer("bits", torch.from_numpy(CHORD_BITS.copy()), persistent=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was gathered for drawing: a copy gathers its own."""
@@ -98,6 +106,11 @@ class PolicyHead(nn.Module):
         z_nZ = self.dropout(F.gelu(self.norms[part](z_nZ)))
         last_n = last_n6[:, part]
         added_nV = self.logits[part](z_nZ)
+        if part == BUTTON_PART:
+            down_n8, stays_n8 = self.each_button(z_nZ).chunk(2, dim=1)
+            bits_V8 = self._buffer("bits")
+            was_n8 = 2 * bits_V8[last_n] - 1  # 1 for a button that was down, -1 for one that was up
+            added_nV = added_nV + (down_n8 + was_n8 * stays_n8) @ bits_V8.T
         base, odds = self._buffer(f"base_{part}"), self._buffer(f"odds_{part}")
         if part in GIVEN_X:
             x_n, last_x_n = chosen[part - 1], last_n6[:, part - 1]
@@ -174,6 +187,7 @@ class PolicyHead(nn.Module):
                         copy_bias=memory(copy_1),
                         base=memory(self._buffer(f"base_{part}")),
                         odds=memory(self._buffer(f"odds_{part}")),
+                        each_button=linear_weights(self.each_button) if part == BUTTON_PART else None,
                         given_x=part in GIVEN_X,
                         told_value=memory(told[part][0].weight) if told[part] else None,
                         told_change=memory(told[part][1].weight) if told[part] else None,

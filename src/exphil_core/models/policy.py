@@ -155,6 +155,16 @@ def build_policy(manager: PluginManager, shape: PolicyShape) -> Policy:
     return Policy(shape, backbone, embedding)
 
 
+# Weights that policies trained with earlier versions lack. Zeros, which add nothing, make them what they were.
+LATER_WEIGHTS = ("head.each_button.weight", "head.each_button.bias")
+
+
+def completed(policy: Policy, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A policy's `tensors` with those that its version didn't have yet, as `policy.load_state_dict` takes them."""
+    own = policy.state_dict()
+    return {name: torch.zeros_like(own[name]) for name in LATER_WEIGHTS} | dict(tensors)
+
+
 def parameter_count(module: nn.Module) -> int:
     """Number of trained parameters."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from exphil_core.errors import ExphilError
 from exphil_core.features.schema import ObservationSchema, schema_difference
-from exphil_core.models.policy import Policy
+from exphil_core.models.policy import Policy, completed
 
 PROJECTION = "embedding.project.weight"
 
@@ -29,12 +29,12 @@ def take_weights(
     """
     if trained["id"] != schema.identity:
         tensors = {**tensors, PROJECTION: _widened(tensors[PROJECTION], trained, schema, name)}
-    own = policy.state_dict()
+    own, tensors = policy.state_dict(), completed(policy, tensors)
     odd = sorted(own.keys() ^ tensors.keys())
     odd += [key for key in own.keys() & tensors.keys() if own[key].shape != tensors[key].shape]
     if odd:
         raise ExphilError(f"{name}: its weights are of another make: {', '.join(odd[:5])} differ")
-    policy.load_state_dict(dict(tensors))
+    policy.load_state_dict(tensors)
 
 
 def _widened(weight_HW: Tensor, trained: Mapping[str, Any], schema: ObservationSchema, name: str) -> Tensor:

@@ -10,11 +10,12 @@
 #include "vectors.h"
 
 struct PartArguments {
-  const float *norm_weight, *norm_bias;    // (Z)
-  const float *weight, *bias;              // (cells, Z), (cells)
-  const float *copy, *copy_bias;           // (Z), (1): how much likelier the last value is
-  const float *base, *odds;                // (cells), (1); given x: (cells of x, cells), (cells of x)
-  const float *told_value, *told_change;   // (cells, Z), (2, Z), or null: what the next parts are told
+  const float *norm_weight, *norm_bias;      // (Z)
+  const float *weight, *bias;                // (cells, Z), (cells)
+  const float *copy, *copy_bias;             // (Z), (1): how much likelier the last value is
+  const float *base, *odds;                  // (cells), (1); given x: (cells of x, cells), (cells of x)
+  const float *button_weight, *button_bias;  // (2 BUTTONS, Z), (2 BUTTONS) where the cells are chords, otherwise null
+  const float *told_value, *told_change;     // (cells, Z), (2, Z), or null: what the next parts are told
   int64_t cells, given_x;
 };
 
@@ -42,12 +43,33 @@ static void seen_by_part(const PartArguments& part, const float* z, long width, 
   }
 }
 
+// A chord is a number with a bit for each button.
+static const int BUTTONS = 8, CHORDS = 1 << BUTTONS;
+
+// To a chord's logit comes that of each of its buttons: the buttons' first rows are for being down, those after them
+// for staying as in `last`.
+static void add_buttons(const PartArguments& part, const float* seen, long width, int64_t last, float* logits) {
+  float each[BUTTONS], sum[CHORDS];
+  for (int button = 0; button < BUTTONS; button++) {
+    const int stay = BUTTONS + button;
+    const float down = dot(part.button_weight + button * width, seen, width) + part.button_bias[button];
+    const float stays = dot(part.button_weight + stay * width, seen, width) + part.button_bias[stay];
+    each[button] = last >> button & 1 ? down + stays : down - stays;
+  }
+  sum[0] = 0.0f;
+  for (int chord = 1; chord < CHORDS; chord++) {
+    sum[chord] = sum[chord & (chord - 1)] + each[__builtin_ctz(chord)];
+    logits[chord] += sum[chord];
+  }
+}
+
 static void part_logits(const DrawArguments& a, long index, const float* seen, const int64_t* last,
                         const int64_t* chosen, float* logits) {
   const PartArguments& part = a.parts[index];
   const int64_t x = part.given_x ? chosen[index - 1] : 0, at = last[index];
   const float* base = part.base + x * part.cells;
   for (long v = 0; v < part.cells; v++) logits[v] = dot(part.weight + v * a.width, seen, a.width) + part.bias[v] + base[v];
+  if (part.button_weight) add_buttons(part, seen, a.width, at, logits);
   const bool repeats = !part.given_x || x == last[index - 1];
   const float odds = std::log((repeats ? part.odds[x] : 0.0f) + 1e-30f), here = base[at];
   // log(exp(here) + exp(odds)) - here; nothing lifts a value that can't be beside this x.
