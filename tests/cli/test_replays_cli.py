@@ -74,6 +74,14 @@ def test_filters_are_those_of_training(scan: Any, demo_folder: Path) -> None:
     assert scan(demo_folder, "--max-files", "1")["total"]["games"] == 1
 
 
+def test_a_table_that_can_t_be_written_is_named(
+    demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "gone" / "games.parquet"
+    assert run(["replays", "scan", str(demo_folder), "--parquet", str(target)]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"exphil: {target}: No such file or directory"
+
+
 def test_names_can_be_left_out(scan: Any, demo_folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "games.parquet"
     for flags, named in ((["--anonymous"], False), ([], True)):

@@ -149,6 +149,11 @@ def test_the_command_says_what_it_made_and_what_is_wrong(
     for wrong, status, sentence in (
         (["--to", "umy", "--out", "x"], 2, 'unknown exporter "umy" (did you mean "umi"?)'),
         (["--to", "umi", "--out", "x", "--option", "fast"], 2, "--option fast: give it as NAME=VALUE"),
+        (
+            ["--to", "umi", "--out", "x", "--option", "temperature=1", "--option", "temperature=2"],
+            2,
+            "--option temperature is given twice: 1 and 2",
+        ),
         (["--to", "umi", "--out", str(tmp_path / "bot")], 1, "there is something already"),
     ):
         assert run(["export", str(path), *wrong]) == status

@@ -87,10 +87,11 @@ def export(
 
 def _settings(options: Sequence[str]) -> dict[str, str]:
     """``("temperature=0.7",)`` by name."""
-    given = {}
+    given: dict[str, str] = {}
     for text in options:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise UsageError(f"--option {text}: give it as NAME=VALUE, as in temperature=0.7")
-        given[name] = value
+        if given.setdefault(name, value) != value:
+            raise UsageError(f"--option {name} is given twice: {given[name]} and {value}")
     return given

@@ -231,7 +231,9 @@ def _no_content(file: ReplayFile) -> bytes:
 
 def _listed_zip(path: str) -> list[tuple[str, int, int]]:
     with zipfile.ZipFile(path) as opened:
-        return [(info.filename, info.file_size, 0) for info in opened.infolist()]
+        # Of members with one name the last counts, as it does for who unpacks them and for `ZipFile.read`.
+        sizes = {info.filename: info.file_size for info in opened.infolist()}
+    return [(name, size, 0) for name, size in sizes.items()]
 
 
 def _listed_7z(path: str) -> list[tuple[str, int, int]]:

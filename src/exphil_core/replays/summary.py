@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from exphil_core.checkpoints.atomic import TEMPORARY, replace
+from exphil_core.checkpoints.atomic import writing
 from exphil_core.errors import ExphilError
 from exphil_core.replays.facts import FileFacts
 from exphil_core.replays.filters import Selection
@@ -110,12 +110,10 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], anonymous: bool) -> No
         ],
         schema=_schema(anonymous),
     )
-    temporary = path.with_name(f".{path.name[:100]}{TEMPORARY}parquet")
     try:
-        parquet.write_table(table, temporary, compression="zstd")
-        replace(temporary, path)
+        with writing(path) as file:
+            parquet.write_table(table, file, compression="zstd")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ExphilError(f"{path}: {error.strerror or error}") from None
 
 
