@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from exphil_core.checkpoints.entry import ModelEntry
 from exphil_core.checkpoints.files import STATE, stem_of
 from exphil_core.checkpoints.registry import FILE, Registry
-from exphil_core.checkpoints.states import load_state, newest, with_states
+from exphil_core.checkpoints.states import SavedState, load_state, newest, with_states
 from exphil_core.config.presets import Layer
 from exphil_core.config.resolve import InvalidSettings, ResolvedConfig, resolve
 from exphil_core.config.schema import TrainConfig
@@ -21,6 +22,7 @@ from exphil_core.options import check_values
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import expanded, from_folder
 from exphil_core.training.parent import Parent
+from exphil_core.wording import one_line
 
 LAST = "last"
 STATE_ORIGIN = "state"
@@ -101,6 +103,26 @@ def resume(
         )
     path = newest(expanded(checkpoints)) if wanted == LAST else _state_folder(wanted)
     saved = load_state(path, warn)
+    with made_sense_of(path):
+        return _resumed(path, saved, wanted, flags, manager)
+
+
+@contextmanager
+def made_sense_of(state: Path) -> Iterator[None]:
+    """Say which state it is that nothing can be made of: it is whole, so somebody has changed it."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        what = one_line(f"{type(error).__name__}: {error}")
+        raise ExphilError(
+            f"{state}: not a state of such a run: it was changed, or made by another version of ExPhil ({what}); "
+            "a model of the run goes on with --from-checkpoint"
+        ) from error
+
+
+def _resumed(
+    path: Path, saved: SavedState, wanted: str, flags: Mapping[str, Any], manager: PluginManager
+) -> Resumed:
     folder, stem = _place(path)
     begun, done = saved.record["run"], len(saved.record["training"]["history"])
     run = _resolved(begun["config"], flags, manager)

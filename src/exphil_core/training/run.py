@@ -55,7 +55,7 @@ from exphil_core.training.record import (
     state_record,
 )
 from exphil_core.training.reporter import Reporter
-from exphil_core.training.resume import Resumed
+from exphil_core.training.resume import Resumed, made_sense_of
 from exphil_core.training.snapshot import restore, snapshot
 from exphil_core.training.space import check_space, needed_bytes
 from exphil_core.training.team import ALONE, Team
@@ -264,7 +264,8 @@ def _trained(job: _Job, reporter: Reporter, stop: StopRequest) -> Outcome:
     )
     metrics = job.file(METRICS)
     if job.resumed is not None:
-        restore(trainer, job.resumed.tensors, job.resumed.record["training"])
+        with made_sense_of(job.file(STATE)):
+            restore(trainer, job.resumed.tensors, job.resumed.record["training"])
     if not ready.team.leads:
         return trainer.run(lambda result: None)
     if job.resumed is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from exphil_core.training.reporter import SilentReporter
 from exphil_core.training.resume import resume
 from exphil_core.training.run import TrainedModel, UnfinishedRun, train
 
-from .conftest import LONG, AnyRun, assert_same, stopping_at
+from .conftest import LONG, AnyRun, assert_same, go_on, stopping_at
 
 
 def test_a_state_is_found_by_any_of_its_run_s_files(any_run: AnyRun, manager: PluginManager) -> None:
@@ -126,3 +128,48 @@ def test_a_damaged_state_is_named_and_the_one_before_used(
         ExphilError, match=r"no state is whole: .*manifest.json: No such file.*safetensors is damaged"
     ):
         resume(str(run.state), "", {}, manager, pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("training",), []),
+        (("training", "history"), None),
+        (("training", "under_way"), {"x": 1}),
+        (("training", "carried"), 7),
+        (("run", "config"), "x"),
+        (("run", "origins"), None),
+    ],
+    ids=str,
+)
+def test_a_state_that_was_changed_by_hand_is_named(
+    any_run: AnyRun,
+    manager: PluginManager,
+    monkeypatch: pytest.MonkeyPatch,
+    keys: tuple[str, ...],
+    value: Any,
+) -> None:
+    """Its checksums were made good, too."""
+    with monkeypatch.context() as patch:
+        run = any_run(**LONG, ema="0.9", stop=stopping_at(3, patch))
+    assert isinstance(run, UnfinishedRun)
+    assert run.state is not None
+    (state,) = states(run.state)
+    record, manifest = state / states_module.RECORD, state / states_module.MANIFEST
+    told = json.loads(record.read_text())
+    section = told
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    record.write_text(json.dumps(told))
+    facts = json.loads(manifest.read_text())
+    content = record.read_bytes()
+    facts["files"][record.name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    manifest.write_text(json.dumps(facts))
+    with pytest.raises(ExphilError) as caught:
+        go_on(run, manager)
+    said = str(caught.value)
+    assert said.startswith(
+        f"{run.state}: not a state of such a run: it was changed, or made by another version"
+    )
+    assert "\n" not in said
