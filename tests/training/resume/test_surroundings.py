@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from exphil_core.errors import ExphilError
 from exphil_core.features.character import active_features
+from exphil_core.kernels.build import BuildError
+from exphil_core.kernels.library import attempt, force_kernel, kernel_variant
+from exphil_core.models.policy import Policy
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays import archives
+from exphil_core.training.machine import machine
 from exphil_core.training.run import TrainedModel
 from exphil_core.training.versions import tell_changes, versions
 
@@ -158,6 +164,54 @@ def test_other_versions_of_what_a_run_is_made_of_are_named(
         (line,) = (line for line in warnings if line.startswith(f"warning: {name} was "))
         assert line.endswith(f"and is {now} now: going on is not exact to the bit")
     assert len(warnings) == 3
+
+
+@pytest.mark.parametrize("backbone", ["gru", "mamba"])
+def test_a_run_goes_on_with_the_kernel_that_it_was_begun_with(
+    any_run: AnyRun, manager: PluginManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: str
+) -> None:
+    """`plain` runs everywhere, and no machine takes it by itself: its last bits are other ones."""
+    if attempt("plain").kernel is None:
+        pytest.skip(attempt("plain").why)
+    try:
+        force_kernel("plain")
+        straight = any_run(backbone=backbone, checkpoints=str(tmp_path / "straight"))
+        stopped = [stopped_copy(tmp_path / name, any_run, 2, backbone=backbone) for name in ("a", "b")]
+        force_kernel(None)
+        other = any_run(backbone=backbone, checkpoints=str(tmp_path / "other"))
+        assert isinstance(straight, TrainedModel)
+        assert isinstance(other, TrainedModel)
+        if kernel_variant() != "plain":
+            assert other.entry.sha256["weights"] != straight.entry.sha256["weights"]
+        ended, said = told(stopped[0], manager)
+        assert_same(ended, straight)
+        assert said == []
+        force_kernel(None)
+
+        def gone(variant: str) -> None:
+            raise BuildError(f"the kernel {variant} can't be had here")
+
+        monkeypatch.setattr("exphil_core.training.machine.force_kernel", gone)
+        monkeypatch.setattr("exphil_core.training.machine.kernel_variant", lambda: "off")
+        said = told(stopped[1], manager)[1]
+        assert said[:2] == [
+            "warning: the kernel plain can't be had here",
+            "warning: kernel was plain and is off now: going on is not exact to the bit",
+        ]
+    finally:
+        force_kernel(None)
+
+
+def test_what_may_use_the_kernel_is_known_or_a_plugin_s(made_policy: Callable[..., Policy]) -> None:
+    """The network of a plugin may call the package's scan."""
+    cpu, used = torch.device("cpu"), {}
+    for backbone in ("mlp", "lstm", "gru", "mamba", "sliding_window", "hybrid"):
+        policy = made_policy(backbone, hidden=(8,))
+        used[backbone] = machine(policy, cpu, 1)["kernel"]
+    assert {name for name, kernel in used.items() if kernel is not None} == {"gru", "mamba", "hybrid"}
+    theirs = type("Theirs", (torch.nn.Module,), {"__module__": "theirs.network"})()
+    policy.backbone = torch.nn.Sequential(theirs)  # type: ignore[assignment]
+    assert machine(policy, cpu, 1)["kernel"] == kernel_variant()
 
 
 def test_a_plugin_s_code_counts_before_its_version(manager: PluginManager) -> None:
