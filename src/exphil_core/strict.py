@@ -90,3 +90,14 @@ def structured(value: Any, kind: Any) -> Any:
         return converter().structure(value, kind)
     except (BaseValidationError, ValueError, TypeError) as error:
         raise ValueError(_first_reason(error)) from None
+
+
+def check_kinds(told: Mapping[str, Any], kinds: Mapping[str, Any], where: str = "") -> None:
+    """ValueError names the first of `kinds` that `told` lacks or has as something else; `where` stands before it."""
+    for name, kind in kinds.items():
+        if name not in told:
+            raise ValueError(f"{where}{name} is missing")
+        try:
+            structured(told[name], kind)
+        except ValueError as error:
+            raise ValueError(f"{where}{name} {error}") from None

@@ -24,7 +24,7 @@ from exphil_core.features.schema import ObservationSchema, require_schema
 from exphil_core.models.policy import Policy, PolicyShape, build_policy, completed
 from exphil_core.options import field_types
 from exphil_core.plugin_manager import PluginManager
-from exphil_core.strict import structured
+from exphil_core.strict import check_kinds
 from exphil_core.wording import one_line
 
 METADATA_KEY = "exphil"
@@ -96,26 +96,16 @@ def read_description(path: Path) -> dict[str, Any]:
 def _check(description: Mapping[str, Any]) -> None:
     """ValueError names what is missing in a policy's description, or of a kind that can't stand there."""
     table = dict[str, Any]
-    _kinds(description, {"shape": table, "observation": table, "controller": table, "delay": int})
-    _kinds(description, {name: kind for name, kind in _OPTIONAL.items() if name in description})
-    _kinds(description["shape"], field_types(PolicyShape), "shape.")
-    _kinds(description["observation"], {"features": tuple[str, ...]}, "observation.")
-    _kinds(description["controller"], {"parts": tuple[str, ...]}, "controller.")
+    check_kinds(description, {"shape": table, "observation": table, "controller": table, "delay": int})
+    check_kinds(description, {name: kind for name, kind in _OPTIONAL.items() if name in description})
+    check_kinds(description["shape"], field_types(PolicyShape), "shape.")
+    check_kinds(description["observation"], {"features": tuple[str, ...]}, "observation.")
+    check_kinds(description["controller"], {"parts": tuple[str, ...]}, "controller.")
     for names in description.get("plugins", {}).values():
         for name, made in names.items():
-            _kinds(made, {"distribution": str, "version": str}, f"plugins {name}: ")
+            check_kinds(made, {"distribution": str, "version": str}, f"plugins {name}: ")
     if description["delay"] not in _DELAYS:
         raise ValueError(f"delay is {description['delay']} frames")
-
-
-def _kinds(told: Mapping[str, Any], kinds: Mapping[str, Any], where: str = "") -> None:
-    for name, kind in kinds.items():
-        if name not in told:
-            raise ValueError(f"{where}{name} is missing")
-        try:
-            structured(told[name], kind)
-        except ValueError as error:
-            raise ValueError(f"{where}{name} {error}") from None
 
 
 def load_policy(

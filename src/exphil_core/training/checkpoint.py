@@ -22,6 +22,8 @@ from exphil_core.config.presets import Layer
 from exphil_core.config.resolve import ResolvedConfig
 from exphil_core.errors import ExphilError, UsageError
 from exphil_core.training.parent import Parent
+from exphil_core.training.record import check_record
+from exphil_core.training.resume import made_sense_of
 
 FINE_TUNE = "fine_tune"
 # What decides which weights a model has and what it sees: a fine-tune has its parent's.
@@ -140,6 +142,8 @@ def _of_policy(path: Path, stem: str) -> Checkpoint:
 
 def _of_state(path: Path, stem: str) -> Checkpoint:
     record = load_state(path, warn=lambda line: None).record
+    with made_sense_of(path):
+        check_record(record)
     before = Parent.from_json(record["run"]["parent"])
     inherited = before.epochs - before.continued if before else 0
     return Checkpoint(

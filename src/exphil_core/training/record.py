@@ -11,7 +11,10 @@ from typing import Any
 import attrs
 
 import exphil_core
+from exphil_core.checkpoints.entry import read_utc
 from exphil_core.config.resolve import ResolvedConfig
+from exphil_core.strict import check_kinds
+from exphil_core.training.loop import EpochUnderWay
 from exphil_core.training.machine import machine
 from exphil_core.training.outcome import EpochResult, Outcome
 from exphil_core.training.parent import Parent
@@ -56,6 +59,38 @@ def state_record(
         "machine": machine(ready.policy, ready.device, ready.team.world),
         "versions": dict(ready.versions),
     }
+
+
+_TABLE = dict[str, Any]
+_NAMES = tuple[str, ...]
+# What is read of a state's record, by section.
+_KINDS: Mapping[str, Mapping[str, Any]] = {
+    "run": {
+        "config": _TABLE, "origins": dict[str, str], "preset": str | None, "created_at": str, "parent": Parent | None,
+        "resumed": tuple[_TABLE, ...], "folder": str, "tables": dict[str, str], "table_digests": dict[str, str],
+    },
+    "data": {
+        "training_games": _NAMES, "training_files": _NAMES, "held_out_files": _NAMES,
+        "left_out_files": tuple[dict[str, str], ...], "schema": str, "observation": _TABLE,
+    },
+    "machine": {"threads": int, "kernel": str | None},
+    "versions": {},
+    "training": {
+        "steps": int, "averaged": int, "carried": int, "under_way": EpochUnderWay, "elapsed": float,
+        "history": tuple[_TABLE, ...], "best_epoch": int | None,
+    },
+}  # fmt: skip
+
+
+def check_record(record: Mapping[str, Any]) -> None:
+    """ValueError names what is missing in a state's record, or of another kind: somebody has changed it."""
+    check_kinds(record, dict.fromkeys(_KINDS, _TABLE))
+    for section, kinds in _KINDS.items():
+        check_kinds(record[section], kinds, f"{section}.")
+    check_kinds(record, {"versions": dict[str, str]})
+    for item in record["data"]["left_out_files"]:
+        check_kinds(item, {"file": str, "reason": str}, "data.left_out_files: ")
+    read_utc(record["run"]["created_at"])
 
 
 def resumptions(run: ResolvedConfig, before: Mapping[str, Any] | None) -> list[dict[str, Any]]:

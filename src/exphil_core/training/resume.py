@@ -22,6 +22,7 @@ from exphil_core.options import check_values
 from exphil_core.plugin_manager import PluginManager
 from exphil_core.replays.sources import expanded, from_folder
 from exphil_core.training.parent import Parent
+from exphil_core.training.record import check_record
 from exphil_core.wording import one_line
 
 LAST = "last"
@@ -104,6 +105,7 @@ def resume(
     path = newest(expanded(checkpoints)) if wanted == LAST else _state_folder(wanted)
     saved = load_state(path, warn)
     with made_sense_of(path):
+        check_record(saved.record)
         return _resumed(path, saved, wanted, flags, manager)
 
 
@@ -113,10 +115,10 @@ def made_sense_of(state: Path) -> Iterator[None]:
     try:
         yield
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        what = one_line(f"{type(error).__name__}: {error}")
+        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ExphilError(
-            f"{state}: not a state of such a run: it was changed, or made by another version of ExPhil ({what}); "
-            "a model of the run goes on with --from-checkpoint"
+            f"{state}: not a state of such a run: it was changed, or made by another version of ExPhil "
+            f"({one_line(said)}); a model of the run goes on with --from-checkpoint"
         ) from error
 
 

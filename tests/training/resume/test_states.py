@@ -19,6 +19,8 @@ from exphil_core.training.run import TrainedModel, UnfinishedRun, train
 
 from .conftest import LONG, AnyRun, assert_same, go_on, stopping_at
 
+MISSING = object()
+
 
 def test_a_state_is_found_by_any_of_its_run_s_files(any_run: AnyRun, manager: PluginManager) -> None:
     model = any_run()
@@ -131,14 +133,21 @@ def test_a_damaged_state_is_named_and_the_one_before_used(
 
 
 @pytest.mark.parametrize(
-    ("keys", "value"),
+    ("keys", "value", "reason"),
     [
-        (("training",), []),
-        (("training", "history"), None),
-        (("training", "under_way"), {"x": 1}),
-        (("training", "carried"), 7),
-        (("run", "config"), "x"),
-        (("run", "origins"), None),
+        (("training",), [], "training is not a table of names and values"),
+        (("training", "steps"), "x", "training.steps is not a whole number"),
+        (("training", "history"), None, "training.history is not a list"),
+        (("training", "history"), [{}], "KeyError: 'epoch'"),
+        (("training", "under_way"), {"x": 1}, "training.under_way "),
+        (("training", "carried"), 7, "KeyError: 'carried.1'"),
+        (("run", "config"), "x", "run.config is not a table of names and values"),
+        (("run", "created_at"), "x", "time data 'x' does not match"),
+        (("run", "parent"), "x", "run.parent "),
+        (("data",), MISSING, "data is missing"),
+        (("data", "left_out_files"), [{"file": "x"}], "data.left_out_files: reason is missing"),
+        (("machine", "threads"), None, "machine.threads is not a whole number"),
+        (("versions",), "x", "versions is not a table of names and values"),
     ],
     ids=str,
 )
@@ -148,6 +157,7 @@ def test_a_state_that_was_changed_by_hand_is_named(
     monkeypatch: pytest.MonkeyPatch,
     keys: tuple[str, ...],
     value: Any,
+    reason: str,
 ) -> None:
     """Its checksums were made good, too."""
     with monkeypatch.context() as patch:
@@ -160,7 +170,7 @@ def test_a_state_that_was_changed_by_hand_is_named(
     section = told
     for key in keys[:-1]:
         section = section[key]
-    section[keys[-1]] = value
+    section.pop(keys[-1]) if value is MISSING else section.update({keys[-1]: value})
     record.write_text(json.dumps(told))
     facts = json.loads(manifest.read_text())
     content = record.read_bytes()
