@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from exphil_core.kernels.cuda import with_state_in_front
+from exphil_core.kernels.library import without_kernel
 from exphil_core.kernels.reference import chunked_scan, looped_scan
+from exphil_core.kernels.scan import selective_scan
 from tests.kernels.test_kernel import assert_close, results, scan_inputs
 
 B, T, E, N = 2, 17, 5, 3
@@ -45,6 +47,17 @@ def test_chunks_survive_states_that_fade_at_once() -> None:
     got = results(lambda *x: chunked_scan(*x, 8), fast, torch.float32)
     assert all(tensor.isfinite().all() for tensor in got)
     assert_close(got, results(looped_scan, fast, torch.float64), share=1e-4)
+
+
+def test_half_precision_is_computed_in_float32_by_the_loop_too() -> None:
+    """Autocasting takes every product of matrices in half precision, those of the scan as well if it is let."""
+    given = [tensor.float() for tensor in scan_inputs(B, 40, E, N)]
+    with without_kernel():
+        expected = selective_scan(*given)
+        with torch.autocast("cpu", torch.bfloat16):
+            got = selective_scan(*given)
+            assert (given[3][0] @ given[4][0].T).dtype == torch.bfloat16
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
 
 
 def test_virtual_frames_write_a_state_in() -> None:

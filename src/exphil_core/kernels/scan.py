@@ -41,6 +41,11 @@ def selective_scan(
         )
     if kernel_takes(u_BTE):
         return kernel_scan(u_BTE, step_BTE, A_EN, b_BTN, c_BTN, D_E, gate_BTE, bias_E, before_BEN)
+    kind = u_BTE.device.type
+    if torch.is_autocast_enabled(kind):
+        # Products of matrices would be taken in half precision all the same.
+        with torch.autocast(kind, enabled=False):
+            return selective_scan(u_BTE, step_BTE, A_EN, b_BTN, c_BTN, D_E, gate_BTE, bias_E, before_BEN)
     d_BTE = F.softplus(step_BTE + bias_E)
     if u_BTE.device.type == "cpu":
         y_BTE, last_BEN = looped_scan(u_BTE, d_BTE, A_EN, b_BTN, c_BTN, before_BEN)
