@@ -19,7 +19,7 @@ from exphil_core.training.run import TrainedModel, UnfinishedRun, train
 
 from .conftest import LONG, AnyRun, assert_same, go_on, stopping_at
 
-MISSING = object()
+MISSING = "nothing at all"
 
 
 def test_a_state_is_found_by_any_of_its_run_s_files(any_run: AnyRun, manager: PluginManager) -> None:
@@ -170,7 +170,7 @@ def test_a_state_that_was_changed_by_hand_is_named(
     section = told
     for key in keys[:-1]:
         section = section[key]
-    section.pop(keys[-1]) if value is MISSING else section.update({keys[-1]: value})
+    section.pop(keys[-1]) if value == MISSING else section.update({keys[-1]: value})
     record.write_text(json.dumps(told))
     facts = json.loads(manifest.read_text())
     content = record.read_bytes()
