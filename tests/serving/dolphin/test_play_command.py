@@ -114,7 +114,8 @@ def test_a_signal_ends_it_cleanly_amid_a_game(
         for which, handler in before.items():
             signal.signal(which, handler)
     said = capfd.readouterr()
-    assert said.err == ""
+    # A busy machine may have been too slow for a moment, and is told so.
+    assert all("too slow for the model" in line for line in said.err.splitlines())
     assert "played 0 games, interrupted; a frame took" in said.out
     with pytest.raises(ProcessLookupError):
         os.kill(process_of(wanted), 0)
