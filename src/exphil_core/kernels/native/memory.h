@@ -25,6 +25,7 @@ struct Cutter {
     used += rounded(floats);
     return piece;
   }
+  // A piece for a structure that holds nothing but floats.
   template <class Floats>
   Floats* cut_for() {
     return reinterpret_cast<Floats*>(cut(sizeof(Floats) / sizeof(float)));
