@@ -13,6 +13,7 @@ import attrs
 import exphil_core
 from exphil_core.checkpoints.entry import read_utc
 from exphil_core.config.resolve import ResolvedConfig
+from exphil_core.options import field_types
 from exphil_core.strict import check_kinds
 from exphil_core.training.loop import EpochUnderWay
 from exphil_core.training.machine import machine
@@ -66,7 +67,7 @@ _NAMES = tuple[str, ...]
 # What is read of a state's record, by section.
 _KINDS: Mapping[str, Mapping[str, Any]] = {
     "run": {
-        "config": _TABLE, "origins": dict[str, str], "preset": str | None, "created_at": str, "parent": Parent | None,
+        "config": _TABLE, "origins": dict[str, str], "preset": str | None, "created_at": str, "parent": _TABLE | None,
         "resumed": tuple[_TABLE, ...], "folder": str, "tables": dict[str, str], "table_digests": dict[str, str],
     },
     "data": {
@@ -76,21 +77,23 @@ _KINDS: Mapping[str, Mapping[str, Any]] = {
     "machine": {"threads": int, "kernel": str | None},
     "versions": {},
     "training": {
-        "steps": int, "averaged": int, "carried": int, "under_way": EpochUnderWay, "elapsed": float,
+        "steps": int, "averaged": int, "carried": int, "under_way": _TABLE, "elapsed": float,
         "history": tuple[_TABLE, ...], "best_epoch": int | None,
     },
 }  # fmt: skip
 
 
 def check_record(record: Mapping[str, Any]) -> None:
-    """ValueError names what is missing in a state's record, or of another kind: somebody has changed it."""
+    """ValueError (or TypeError, of a parent) says what a state's record lacks or has as something else."""
     check_kinds(record, dict.fromkeys(_KINDS, _TABLE))
     for section, kinds in _KINDS.items():
         check_kinds(record[section], kinds, f"{section}.")
     check_kinds(record, {"versions": dict[str, str]})
+    check_kinds(record["training"]["under_way"], field_types(EpochUnderWay), "training.under_way.")
     for item in record["data"]["left_out_files"]:
         check_kinds(item, {"file": str, "reason": str}, "data.left_out_files: ")
     read_utc(record["run"]["created_at"])
+    Parent.from_json(record["run"]["parent"])
 
 
 def resumptions(run: ResolvedConfig, before: Mapping[str, Any] | None) -> list[dict[str, Any]]:

@@ -242,8 +242,7 @@ def _without_model(failure: _NotStored, outcome: Outcome) -> UnfinishedRun:
 def _trained(job: _Job, reporter: Reporter, stop: StopRequest) -> Outcome:
     config, ready = job.run.config, job.ready
     before = job.resumed.record if job.resumed else None
-    with made_sense_of(job.file(STATE)):
-        constant = state_record(job.run, ready, utc_text(job.fields.created_at), job.parent, before)
+    constant = state_record(job.run, ready, utc_text(job.fields.created_at), job.parent, before)
 
     def save(trainer: Trainer) -> None:
         tensors, training = snapshot(trainer)

@@ -93,6 +93,8 @@ def test_a_signal_ends_it_cleanly_amid_a_game(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals, everybody: bool,
 ) -> None:  # fmt: skip
     """Ctrl-C in a terminal reaches every process, `kill` one."""
+    # Whether a busy machine is too slow for the model is not asked here.
+    monkeypatch.setattr("exphil_core.cli.play_dolphin._TOO_SLOW", 1.0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     wanted = fake(rate=60.0, skip_menus=True)
 
@@ -114,8 +116,7 @@ def test_a_signal_ends_it_cleanly_amid_a_game(
         for which, handler in before.items():
             signal.signal(which, handler)
     said = capfd.readouterr()
-    # A busy machine may have been too slow for a moment, and is told so.
-    assert all("too slow for the model" in line for line in said.err.splitlines())
+    assert said.err == ""
     assert "played 0 games, interrupted; a frame took" in said.out
     with pytest.raises(ProcessLookupError):
         os.kill(process_of(wanted), 0)

@@ -138,12 +138,12 @@ def test_a_damaged_state_is_named_and_the_one_before_used(
         (("training",), [], "training is not a table of names and values"),
         (("training", "steps"), "x", "training.steps is not a whole number"),
         (("training", "history"), None, "training.history is not a list"),
-        (("training", "history"), [{}], "KeyError: 'epoch'"),
-        (("training", "under_way"), {"x": 1}, "training.under_way "),
+        (("training", "history"), [{}], "KeyError: 'val_loss'"),
+        (("training", "under_way"), {"x": 1}, "training.under_way.epoch is missing"),
         (("training", "carried"), 7, "KeyError: 'carried.1'"),
         (("run", "config"), "x", "run.config is not a table of names and values"),
         (("run", "created_at"), "x", "time data 'x' does not match"),
-        (("run", "parent"), "x", "run.parent "),
+        (("run", "parent"), "x", "run.parent is not a table of names and values"),
         (("data",), MISSING, "data is missing"),
         (("data", "left_out_files"), [{"file": "x"}], "data.left_out_files: reason is missing"),
         (("machine", "threads"), None, "machine.threads is not a whole number"),
@@ -182,4 +182,5 @@ def test_a_state_that_was_changed_by_hand_is_named(
     assert said.startswith(
         f"{run.state}: not a state of such a run: it was changed, or made by another version"
     )
+    assert f"of ExPhil ({reason}" in said
     assert "\n" not in said

@@ -41,6 +41,13 @@ static inline Lanes load_part(const float* from, long width) {
   memcpy(part, from, sizeof(float) * width);
   return load(part);
 }
+static inline void store_part(float* to, Lanes value, long width) {
+  if (width >= W) return store(to, value);
+  float part[W];
+  store(part, value);
+  memcpy(to, part, sizeof(float) * width);
+}
+
 // Past the caches, where the processor can: to a multiple of a vector's size. `Writer` knows when that pays.
 static inline void stream(float* to, Lanes value) {
 #if W == 16 && defined(__AVX512F__)
@@ -50,12 +57,6 @@ static inline void stream(float* to, Lanes value) {
 #else
   store(to, value);
 #endif
-}
-static inline void store_part(float* to, Lanes value, long width) {
-  if (width >= W) return store(to, value);
-  float part[W];
-  store(part, value);
-  memcpy(to, part, sizeof(float) * width);
 }
 
 #if W == 16 && defined(__AVX512F__)
@@ -88,7 +89,7 @@ alignas(32) static const int32_t ROOTS[8] = {0x3f800000, 0x3f7b95c2, 0x3f7837f0,
                                              0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7};
 #endif
 
-// 2^x for x from -126 to 127; outside, the value at the border (AVX-512: the true one). Relative error 1e-7.
+// 2^x for x from -126 to 127; outside, the value at the border (AVX-512: the true one). Relative error 1e-7, with AVX-512 1.5e-7.
 static inline Lanes exp2_of(Lanes x) {
 #if W == 16 && defined(__AVX512F__)
   return exp2_of_less_half(x + 0.5f);
